@@ -1,0 +1,1 @@
+"""Modules of the RP-Initiated Logout and Back-Channel Logout plans."""

@@ -1,0 +1,1 @@
+"""Attacks that worked on other products, each tried here; all of them must fail."""

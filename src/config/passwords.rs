@@ -1,0 +1,103 @@
+//! `[passwords]`: what a password's hash costs, how many are made at once, and when guessing is stopped.
+
+use serde::Deserialize;
+
+use super::MINUTE;
+use super::error::Faults;
+
+/// The weakest of the settings that OWASP's Password Storage Cheat Sheet calls equal (7 MiB, five passes), in KiB × passes.
+const LEAST_WORK: u64 = 7168 * 5;
+
+/// The price of a password's hash and the lock against guessing.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Passwords {
+    /// Argon2id's memory, in KiB.
+    pub memory_kib: u32,
+    /// Argon2id's passes.
+    pub iterations: u32,
+    /// Argon2id's lanes.
+    pub parallelism: u32,
+    /// How many hashes are made at once; without it one less than the cores, at least one.
+    pub threads: Option<usize>,
+    /// How many may wait for a thread.
+    pub queue: usize,
+    /// How long one may wait, in milliseconds, before the answer is 429.
+    pub queue_wait_ms: u64,
+    /// After how many failures in the window an account's password is locked.
+    pub lock_failures: i64,
+    /// The window that failures are counted in.
+    pub lock_window_secs: i64,
+    /// How long the lock lasts.
+    pub lock_secs: i64,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self {
+            memory_kib: 19456,
+            iterations: 2,
+            parallelism: 1,
+            threads: None,
+            queue: 256,
+            queue_wait_ms: 2000,
+            lock_failures: 5,
+            lock_window_secs: 15 * MINUTE,
+            lock_secs: 15 * MINUTE,
+        }
+    }
+}
+
+impl Passwords {
+    pub(super) fn check(&self, faults: &mut Faults) {
+        faults.within("passwords.memory_kib", self.memory_kib, 7168..=1_048_576);
+        faults.within("passwords.iterations", self.iterations, 1..=16);
+        faults.within("passwords.parallelism", self.parallelism, 1..=8);
+        let work = u64::from(self.memory_kib) * u64::from(self.iterations);
+        if work < LEAST_WORK {
+            faults.add(
+                "passwords.memory_kib",
+                format!("times passwords.iterations is {work}, below {LEAST_WORK}"),
+            );
+        }
+        if let Some(threads) = self.threads {
+            faults.within("passwords.threads", threads, 1..=256);
+        }
+        faults.within("passwords.queue", self.queue, 1..=65_536);
+        faults.within("passwords.queue_wait_ms", self.queue_wait_ms, 100..=30_000);
+        faults.within("passwords.lock_failures", self.lock_failures, 3..=10);
+        faults.within(
+            "passwords.lock_window_secs",
+            self.lock_window_secs,
+            15 * MINUTE..=60 * MINUTE,
+        );
+        faults.within(
+            "passwords.lock_secs",
+            self.lock_secs,
+            15 * MINUTE..=30 * MINUTE,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cheap_hash_is_refused_and_the_equals_of_owasp_pass() {
+        let with = |memory_kib, iterations| {
+            let mut faults = Faults::default();
+            Passwords {
+                memory_kib,
+                iterations,
+                ..Passwords::default()
+            }
+            .check(&mut faults);
+            faults.finish()
+        };
+        for (memory, passes) in [(47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5)] {
+            assert_eq!(with(memory, passes), Ok(()));
+        }
+        assert!(with(19456, 1).is_err() && with(1024, 16).is_err());
+    }
+}

@@ -1,0 +1,197 @@
+//! The vocabulary of changes: every mutation that can alter who may do what, and what the door answers.
+//!
+//! Whoever asks (a page, an API, the command line, a sweep) says it in these words.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::access::difference::Held;
+use super::access::{Binding, Policy, Verdict};
+use super::oauth::application::Application;
+use super::oidc::claims::Profile;
+use super::people::user::{Kind, MembershipState, OrgState, UserState};
+use super::source::Source;
+use crate::kernel::id::{ApplicationId, BindingId, ChangeId, GroupId, MembershipId, OrgId, ProjectId, RoleId, UserId};
+use crate::kernel::time::UnixMillis;
+
+/// A new account. Its identifiers must be free in its realm.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Its id, minted by the caller; the `sub` claim.
+    pub id: UserId,
+    /// Whose it is.
+    pub kind: Kind,
+    /// User name as typed.
+    pub user_name: String,
+    /// The standard claims, e-mail and phone among them.
+    pub profile: Profile,
+    /// Its first state.
+    pub state: UserState,
+    /// Where it comes from.
+    pub source: Source,
+    /// Its password as a PHC string, if it has one.
+    pub password: Option<String>,
+}
+
+/// One mutation. Ids of new things are minted by the caller, so that later changes of one batch can name them.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Makes an organisation without an owner.
+    CreateOrg { org: OrgId, slug: String, name: String, policy: Policy },
+    /// Renames an organisation.
+    RenameOrg { org: OrgId, name: String },
+    /// Sets an organisation's rule for losses.
+    SetPolicy { org: OrgId, policy: Policy },
+    /// Suspends, deletes or revives an organisation.
+    SetOrgState { org: OrgId, state: OrgState },
+    /// Makes a member the owner, and the one before no longer so.
+    TransferOwnership { org: OrgId, to: MembershipId },
+    /// Makes a project.
+    CreateProject { org: OrgId, project: ProjectId, key: String, name: String },
+    /// Renames a project; its key never changes.
+    RenameProject { org: OrgId, project: ProjectId, name: String },
+    /// Deletes a project with all that hangs on it.
+    DeleteProject { org: OrgId, project: ProjectId },
+    /// Makes an account.
+    CreateUser(Box<NewUser>),
+    /// Replaces an account's user name and standard claims.
+    SetProfile { user: UserId, user_name: String, profile: Box<Profile> },
+    /// Suspends, revives or deletes an account, in every organisation.
+    SetUserState { user: UserId, state: UserState },
+    /// Sets an account's password (a PHC string) on behalf of an administrator: all its sessions end.
+    ResetPassword { user: UserId, password: String },
+    /// Makes an account a member.
+    AddMember { org: OrgId, member: MembershipId, user: UserId, state: MembershipState, source: Source },
+    /// Suspends or revives a membership.
+    SetMemberState { org: OrgId, member: MembershipId, state: MembershipState },
+    /// Ends a membership, with its direct bindings and its places in groups.
+    RemoveMember { org: OrgId, member: MembershipId },
+    /// Makes a group.
+    CreateGroup { org: OrgId, group: GroupId, name: String, description: String },
+    /// Renames a group or describes it anew.
+    RenameGroup { org: OrgId, group: GroupId, name: String, description: String },
+    /// Deletes a group with its bindings.
+    DeleteGroup { org: OrgId, group: GroupId },
+    /// Puts members into a group.
+    AddToGroup { org: OrgId, group: GroupId, members: Vec<MembershipId> },
+    /// Takes members out of a group.
+    RemoveFromGroup { org: OrgId, group: GroupId, members: Vec<MembershipId> },
+    /// Makes a role of the organisation's own.
+    CreateRole { org: OrgId, role: RoleId, key: String, name: String, permissions: BTreeSet<String> },
+    /// Replaces what an own role is made of.
+    SetRole { org: OrgId, role: RoleId, name: String, permissions: BTreeSet<String> },
+    /// Deletes an own role with its bindings.
+    DeleteRole { org: OrgId, role: RoleId },
+    /// Gives a role.
+    Bind { org: OrgId, binding: Binding },
+    /// Takes a role.
+    Unbind { org: OrgId, binding: BindingId },
+    /// Ends the bindings of an organisation whose windows are over.
+    EndWindows { org: OrgId },
+    /// Registers an application, or replaces its registration.
+    PutApplication(Box<Application>),
+    /// Removes an application; its tokens die.
+    RemoveApplication { application: ApplicationId },
+}
+
+/// Who asks for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Muster itself, and why: `window_over`, `first_start`.
+    System(&'static str),
+    /// Somebody at the machine's command line, who holds its database anyway.
+    CommandLine,
+    /// An account with the instance role `instance.admin`.
+    Operator(UserId),
+    /// A person, with what their grants allow.
+    User(UserId),
+}
+
+impl Actor {
+    /// How audit rows name the actor.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::System(why) => format!("system:{why}"),
+            Self::CommandLine => "command_line".to_owned(),
+            Self::Operator(id) => format!("operator:{id}"),
+            Self::User(id) => format!("user:{id}"),
+        }
+    }
+}
+
+/// Whether a change is to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    Act,
+    /// Run every step, and undo it: the answer is what would have happened.
+    DryRun,
+}
+
+/// What a change did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The change's id.
+    pub id: ChangeId,
+    /// When, in milliseconds since 1970.
+    pub at: UnixMillis,
+    /// Who.
+    pub actor: String,
+    /// Whether it was undone again.
+    pub dry_run: bool,
+    /// What was asked, a line each; changes that changed nothing are left out.
+    pub acts: Vec<String>,
+    /// Everyone for whom something changed.
+    pub members: Vec<MemberReceipt>,
+    /// What ended.
+    pub ended: Ended,
+    /// Which applications are told, and of how many sessions.
+    pub told: Vec<Told>,
+}
+
+impl Receipt {
+    /// Whether nothing was changed at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.acts.is_empty() && self.members.is_empty()
+    }
+}
+
+/// What a change did to one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReceipt {
+    /// The organisation.
+    pub org: OrgId,
+    /// The membership.
+    pub member: MembershipId,
+    /// The account.
+    pub user: UserId,
+    /// Its user name, for people.
+    pub user_name: String,
+    /// What was lost.
+    pub lost: Vec<Held>,
+    /// What was gained.
+    pub gained: Vec<Held>,
+    /// What ends.
+    pub verdict: Verdict,
+}
+
+/// How much a change ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Session entries: one organisation's part of a browser session.
+    pub sessions: u64,
+    /// Token families with their refresh and access tokens.
+    pub token_families: u64,
+}
+
+/// An application that is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Its client id.
+    pub client_id: String,
+    /// How many logout tokens it is sent.
+    pub logout_tokens: u64,
+}

@@ -1,0 +1,16 @@
+//! The domain: pure values and decisions. No database, no HTTP, no clock, no chance.
+//!
+//! [`access`] is what Muster exists for; [`change`] the words in which mutations are asked; [`oauth`] and [`oidc`] are
+//! the protocols' rules, each file named after the clause; [`people`] accounts; [`standing`] whether something is
+//! still honoured.
+
+pub mod access;
+pub mod audit;
+pub mod change;
+pub mod granted;
+pub mod keys;
+pub mod oauth;
+pub mod oidc;
+pub mod people;
+pub mod source;
+pub mod standing;

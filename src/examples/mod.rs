@@ -1,0 +1,3 @@
+//! Applications that show what Muster does for one. `muster dev` mounts them; `muster serve` never does.
+
+pub mod shop;

@@ -1,0 +1,124 @@
+//! Typed ids: a prefix that says what the thing is, and a UUIDv7 in lower-case base32.
+//!
+//! # Why
+//! An id of one kind can't be passed where another is meant, a person reading a log sees what it names,
+//! and v7 keeps neighbours in time together in the index. Ids are names, not secrets (UUIDs don't qualify).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// 26 characters of Crockford's base32 for 128 bits.
+fn base32(value: u128) -> String {
+    (0..26).rev().map(|place| ALPHABET[((value >> (place * 5)) & 31) as usize] as char).collect()
+}
+
+/// That this is no id of the kind that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidId;
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an id of this kind")
+    }
+}
+impl std::error::Error for InvalidId {}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// What every id of this kind begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// The id for 128 bits, taken from a UUIDv7 by the caller.
+            #[must_use]
+            pub fn from_u128(value: u128) -> Self { Self(format!("{}{}", $prefix, base32(value))) }
+
+            /// A fresh id (UUIDv7: time and 74 random bits).
+            #[must_use]
+            pub fn fresh() -> Self { Self::from_u128(uuid::Uuid::now_v7().as_u128()) }
+
+            /// An id read back from our own database or a token that we signed.
+            #[must_use]
+            pub fn trusted(text: String) -> Self { Self(text) }
+
+            /// The id's text.
+            #[must_use]
+            pub fn as_str(&self) -> &str { &self.0 }
+
+            /// The id's text, given away.
+            #[must_use]
+            pub fn into_string(self) -> String { self.0 }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                match text.strip_prefix($prefix) {
+                    Some(rest) if rest.len() == 26 && rest.bytes().all(|b| ALPHABET.contains(&b)) => Ok(Self(text.to_owned())),
+                    _ => Err(InvalidId),
+                }
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An organisation.
+    OrgId = "org_";
+    /// A project of an organisation.
+    ProjectId = "prj_";
+    /// A person's account; its text is the `sub` claim and is never reused.
+    UserId = "usr_";
+    /// A user in an organisation.
+    MembershipId = "mem_";
+    /// A group of an organisation.
+    GroupId = "grp_";
+    /// An organisation's own role.
+    RoleId = "rol_";
+    /// A binding of a role to a member or a group.
+    BindingId = "bnd_";
+    /// An application (an OIDC client); its `client_id` is another text, chosen by its maker.
+    ApplicationId = "app_";
+    /// A browser session, as people and administrators see it; never the cookie.
+    SessionId = "ses_";
+    /// One organisation's entry in a browser session: the `sid` claim.
+    EntryId = "sid_";
+    /// A family of tokens that came from one authorization code.
+    FamilyId = "fam_";
+    /// An accepted change that could alter access.
+    ChangeId = "chg_";
+    /// A row of the outbox.
+    OutboxId = "out_";
+    /// A row of the audit record.
+    AuditId = "aud_";
+    /// A signing key: the `kid` of its JWK.
+    KeyId = "key_";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_one_kind_is_no_id_of_another() {
+        let org = OrgId::fresh();
+        assert_eq!(org.as_str().parse::<OrgId>(), Ok(org.clone()));
+        assert_eq!(org.as_str().parse::<UserId>(), Err(InvalidId));
+        assert_eq!("org_".parse::<OrgId>(), Err(InvalidId));
+        assert_eq!(OrgId::from_u128(0).as_str(), "org_00000000000000000000000000");
+        assert_eq!(OrgId::from_u128(u128::MAX).as_str(), "org_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+    }
+}

@@ -1,0 +1,8 @@
+//! The ground floor: typed ids, time, secrets and folded keys.
+//!
+//! Nothing here does input or output, and nothing here knows what an identity provider is.
+
+pub mod fold;
+pub mod id;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,222 @@
+//! Accounts and memberships, as an access edit writes them.
+
+use super::{AccessEdit, Written};
+use crate::domain::access::Cause;
+use crate::domain::change::NewUser;
+use crate::domain::oidc::claims::Profile;
+use crate::domain::people::identifier;
+use crate::domain::people::user::{Kind, MembershipState, UserState};
+use crate::domain::source::Source;
+use crate::kernel::id::{MembershipId, OrgId, UserId};
+use crate::store::db::Result;
+use crate::store::users;
+
+impl AccessEdit<'_> {
+    /// Makes an account; `Taken` when its user name, e-mail or phone identifies somebody else in its realm.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create_user(&mut self, user: &NewUser) -> Result<Written> {
+        let at = self.at.0;
+        let org = match &user.kind {
+            Kind::Managed(org) => Some(org.as_str().to_owned()),
+            Kind::Own | Kind::Operator => None,
+        };
+        self.tx
+            .query(
+                "INSERT INTO users (id, kind, org_id, realm, user_name, email, phone, name, profile, state, source, password,
+                 must_change, failures, failures_since, locked_until, created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, FALSE, 0, 0, 0, $13, $13)",
+            )
+            .bind(user.id.as_str().to_owned())
+            .bind(user.kind.word())
+            .bind(org)
+            .bind(user.kind.realm().to_owned())
+            .bind(user.user_name.clone())
+            .bind(user.profile.email.clone())
+            .bind(user.profile.phone_number.clone())
+            .bind(display_name(&user.user_name, &user.profile))
+            .bind(users::profile_json(&user.profile))
+            .bind(user.state.as_str())
+            .bind(user.source.to_string())
+            .bind(user.password.clone())
+            .bind(at)
+            .execute()
+            .await?;
+        self.claim_identifiers(&user.id, user.kind.realm(), &user.user_name, &user.profile).await
+    }
+
+    /// Replaces an account's user name and standard claims.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_profile(&mut self, user: &UserId, user_name: &str, profile: &Profile) -> Result<Written> {
+        let Some(found) = users::find(self.tx, user).await? else { return Ok(Written::Missing) };
+        if found.user_name == user_name && users::same_profile(&found.profile, profile) {
+            return Ok(Written::Already);
+        }
+        self.tx
+            .query("UPDATE users SET user_name = $2, email = $3, phone = $4, name = $5, profile = $6, updated_at = $7 WHERE id = $1")
+            .bind(user.as_str().to_owned())
+            .bind(user_name.to_owned())
+            .bind(profile.email.clone())
+            .bind(profile.phone_number.clone())
+            .bind(display_name(user_name, profile))
+            .bind(users::profile_json(profile))
+            .bind(self.at.0)
+            .execute()
+            .await?;
+        self.tx
+            .query("DELETE FROM identifiers WHERE user_id = $1")
+            .bind(user.as_str().to_owned())
+            .execute()
+            .await?;
+        self.claim_identifiers(user, found.kind.realm(), user_name, profile).await
+    }
+
+    async fn claim_identifiers(&mut self, user: &UserId, realm: &str, user_name: &str, profile: &Profile) -> Result<Written> {
+        let all = [Some(user_name), profile.email.as_deref(), profile.phone_number.as_deref()];
+        let keys: std::collections::BTreeSet<String> = all.into_iter().flatten().map(identifier::key).collect();
+        for key in keys {
+            let rows = self
+                .tx
+                .query("INSERT INTO identifiers (realm, name_key, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+                .bind(realm.to_owned())
+                .bind(key)
+                .bind(user.as_str().to_owned())
+                .execute()
+                .await?;
+            if rows == 0 {
+                return Ok(Written::Taken);
+            }
+        }
+        Ok(Written::Done)
+    }
+
+    /// Sets an account's state and touches its memberships in the organisations that this edit has locked.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_user_state(&mut self, user: &UserId, state: UserState) -> Result<Written> {
+        let Some(found) = users::find(self.tx, user).await? else { return Ok(Written::Missing) };
+        if found.state == state {
+            return Ok(Written::Already);
+        }
+        let cause = if state == UserState::Active { Cause::Added } else { Cause::Barred };
+        for (org, member) in crate::store::memberships::all_of_user(self.tx, user).await? {
+            self.touch(&org, &[member], cause).await?;
+        }
+        self.tx
+            .query("UPDATE users SET state = $2, updated_at = $3 WHERE id = $1")
+            .bind(user.as_str().to_owned())
+            .bind(state.as_str())
+            .bind(self.at.0)
+            .execute()
+            .await?;
+        if state == UserState::Deleted {
+            // The identifiers are free again; the id never is.
+            self.tx
+                .query("DELETE FROM identifiers WHERE user_id = $1")
+                .bind(user.as_str().to_owned())
+                .execute()
+                .await?;
+            self.tx
+                .query("UPDATE users SET password = NULL, profile = '{}', email = NULL, phone = NULL WHERE id = $1")
+                .bind(user.as_str().to_owned())
+                .execute()
+                .await?;
+        }
+        Ok(Written::Done)
+    }
+
+    /// Sets an account's password and ends everything that the old one opened.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reset_password(&mut self, user: &UserId, password: &str) -> Result<Written> {
+        for (org, member) in crate::store::memberships::all_of_user(self.tx, user).await? {
+            self.touch(&org, &[member], Cause::Barred).await?;
+        }
+        let rows = self
+            .tx
+            .query("UPDATE users SET password = $2, failures = 0, locked_until = 0, updated_at = $3 WHERE id = $1")
+            .bind(user.as_str().to_owned())
+            .bind(password.to_owned())
+            .bind(self.at.0)
+            .execute()
+            .await?;
+        Ok(Written::from_rows(rows, Written::Missing))
+    }
+
+    /// Makes an account a member; its counters begin at 1.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn add_member(&mut self, org: &OrgId, member: &MembershipId, user: &UserId, state: MembershipState, source: &Source) -> Result<Written> {
+        let rows = self
+            .tx
+            .query(
+                "INSERT INTO memberships (id, org_id, user_id, state, source, acv, acv_least, epoch, created_at)
+                 VALUES ($1, $2, $3, $4, $5, 1, 1, 1, $6) ON CONFLICT DO NOTHING",
+            )
+            .bind(member.as_str().to_owned())
+            .bind(org.as_str().to_owned())
+            .bind(user.as_str().to_owned())
+            .bind(state.as_str())
+            .bind(source.to_string())
+            .bind(self.at.0)
+            .execute()
+            .await?;
+        if rows == 0 {
+            return Ok(Written::Already);
+        }
+        self.touch(org, std::slice::from_ref(member), Cause::Added).await?;
+        Ok(Written::Done)
+    }
+
+    /// Suspends or revives a membership; its bindings stay.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_member_state(&mut self, org: &OrgId, member: &MembershipId, state: MembershipState) -> Result<Written> {
+        let Some(found) = crate::store::memberships::find(self.tx, org, member).await? else { return Ok(Written::Missing) };
+        if found.state == state {
+            return Ok(Written::Already);
+        }
+        let cause = if state == MembershipState::Active { Cause::Added } else { Cause::Barred };
+        self.touch(org, std::slice::from_ref(member), cause).await?;
+        self.tx
+            .query("UPDATE memberships SET state = $3 WHERE org_id = $1 AND id = $2")
+            .bind(org.as_str().to_owned())
+            .bind(member.as_str().to_owned())
+            .bind(state.as_str())
+            .execute()
+            .await?;
+        Ok(Written::Done)
+    }
+
+    /// Ends a membership: its direct bindings and its places in groups go with it. Entries and families that came
+    /// from it stay as rows and are refused, for there is no membership to compare them with.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remove_member(&mut self, org: &OrgId, member: &MembershipId) -> Result<Written> {
+        if crate::store::memberships::find(self.tx, org, member).await?.is_none() {
+            return Ok(Written::Missing);
+        }
+        self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
+        for sql in [
+            "DELETE FROM group_members WHERE membership_id = $1",
+            "DELETE FROM bindings WHERE membership_id = $1",
+            "DELETE FROM memberships WHERE id = $1",
+        ] {
+            self.tx.query(sql).bind(member.as_str().to_owned()).execute().await?;
+        }
+        Ok(Written::Done)
+    }
+}
+
+/// What people see: the full name, else the user name.
+fn display_name(user_name: &str, profile: &Profile) -> String {
+    profile.name.clone().unwrap_or_else(|| user_name.to_owned())
+}

@@ -1,0 +1,190 @@
+//! Organisations and projects, as an access edit writes them.
+
+use super::{AccessEdit, Written};
+use crate::domain::access::claims::Project;
+use crate::domain::access::{Cause, Policy};
+use crate::domain::people::user::OrgState;
+use crate::kernel::id::{MembershipId, OrgId, ProjectId};
+use crate::store::db::Result;
+use crate::store::picture::Count;
+use crate::store::{bindings, memberships, orgs};
+
+impl AccessEdit<'_> {
+    /// Makes an organisation and locks it; `Taken` when another has the slug.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create_org(&mut self, org: &OrgId, slug: &str, name: &str, policy: Policy) -> Result<Written> {
+        let rows = self
+            .tx
+            .query(
+                "INSERT INTO orgs (id, slug, name, state, policy, access_version, audit_seq, audit_hash, created_at)
+                 VALUES ($1, $2, $3, 'active', $4, 0, 0, $5, $6) ON CONFLICT DO NOTHING",
+            )
+            .bind(org.as_str().to_owned())
+            .bind(slug.to_owned())
+            .bind(name.to_owned())
+            .bind(policy.as_str())
+            .bind(Vec::<u8>::new())
+            .bind(self.at.0)
+            .execute()
+            .await?;
+        if rows == 0 {
+            return Ok(Written::Taken);
+        }
+        self.lock(org).await?;
+        Ok(Written::Done)
+    }
+
+    /// Renames an organisation.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rename_org(&mut self, org: &OrgId, name: &str) -> Result<Written> {
+        let rows = self
+            .tx
+            .query("UPDATE orgs SET name = $2 WHERE id = $1 AND name <> $2")
+            .bind(org.as_str().to_owned())
+            .bind(name.to_owned())
+            .execute()
+            .await?;
+        Ok(Written::from_rows(rows, Written::Already))
+    }
+
+    /// Sets the rule for losses; it holds for this very edit from here on.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_policy(&mut self, org: &OrgId, policy: Policy) -> Result<Written> {
+        let Some(facts) = self.orgs.get_mut(org) else { return Ok(Written::Missing) };
+        if facts.policy == policy {
+            return Ok(Written::Already);
+        }
+        facts.policy = policy;
+        self.tx
+            .query("UPDATE orgs SET policy = $2 WHERE id = $1")
+            .bind(org.as_str().to_owned())
+            .bind(policy.as_str())
+            .execute()
+            .await?;
+        Ok(Written::Done)
+    }
+
+    /// Suspends, deletes or revives an organisation: everybody in it is touched.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_org_state(&mut self, org: &OrgId, state: OrgState) -> Result<Written> {
+        let Some(found) = orgs::find(self.tx, org).await? else { return Ok(Written::Missing) };
+        if found.state == state {
+            return Ok(Written::Already);
+        }
+        let cause = if state == OrgState::Active { Cause::Added } else { Cause::Barred };
+        let members = memberships::ids_of_org(self.tx, org).await?;
+        self.touch(org, &members, cause).await?;
+        self.tx
+            .query("UPDATE orgs SET state = $2 WHERE id = $1")
+            .bind(org.as_str().to_owned())
+            .bind(state.as_str())
+            .execute()
+            .await?;
+        Ok(Written::Done)
+    }
+
+    /// Makes a member the owner.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn transfer_ownership(&mut self, org: &OrgId, to: &MembershipId) -> Result<Written> {
+        let Some(found) = orgs::find(self.tx, org).await? else { return Ok(Written::Missing) };
+        if memberships::find(self.tx, org, to).await?.is_none() {
+            return Ok(Written::Missing);
+        }
+        if found.owner.as_ref() == Some(to) {
+            return Ok(Written::Already);
+        }
+        if let Some(before) = found.owner {
+            self.touch(org, &[before], Cause::RoleRemoved).await?;
+        }
+        self.touch(org, std::slice::from_ref(to), Cause::Added).await?;
+        self.tx
+            .query("UPDATE orgs SET owner_id = $2 WHERE id = $1")
+            .bind(org.as_str().to_owned())
+            .bind(to.as_str().to_owned())
+            .execute()
+            .await?;
+        Ok(Written::Done)
+    }
+
+    /// Makes a project; whoever holds something on all projects gains it here.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn create_project(&mut self, org: &OrgId, project: &ProjectId, key: &str, name: &str) -> Result<Written> {
+        if !self.orgs.contains_key(org) {
+            return Ok(Written::Missing);
+        }
+        let holders = self.holders_on_all_projects(org).await?;
+        self.touch(org, &holders, Cause::Added).await?;
+        let rows = self
+            .tx
+            .query(
+                "INSERT INTO projects (id, org_id, project_key, name, created_at) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(project.as_str().to_owned())
+            .bind(org.as_str().to_owned())
+            .bind(key.to_owned())
+            .bind(name.to_owned())
+            .bind(self.at.0)
+            .execute()
+            .await?;
+        if rows > 0 && let Some(facts) = self.orgs.get_mut(org) {
+            facts.projects.push(Project { id: project.clone(), key: key.to_owned() });
+        }
+        Ok(Written::from_rows(rows, Written::Taken))
+    }
+
+    /// Renames a project.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rename_project(&mut self, org: &OrgId, project: &ProjectId, name: &str) -> Result<Written> {
+        let known = self.orgs.get(org).is_some_and(|facts| facts.projects.iter().any(|p| p.id == *project));
+        let rows = self
+            .tx
+            .query("UPDATE projects SET name = $3 WHERE org_id = $1 AND id = $2 AND name <> $3")
+            .bind(org.as_str().to_owned())
+            .bind(project.as_str().to_owned())
+            .bind(name.to_owned())
+            .execute()
+            .await?;
+        Ok(Written::from_rows(rows, if known { Written::Already } else { Written::Missing }))
+    }
+
+    /// Deletes a project with its bindings.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn delete_project(&mut self, org: &OrgId, project: &ProjectId) -> Result<Written> {
+        let known = self.orgs.get(org).is_some_and(|facts| facts.projects.iter().any(|p| p.id == *project));
+        if !known {
+            return Ok(Written::Missing);
+        }
+        let holders = self.holders_on_all_projects(org).await?;
+        self.touch(org, &holders, Cause::RoleRemoved).await?;
+        for binding in bindings::of_project(self.tx, org, project).await? {
+            self.take(org, &binding, Cause::RoleRemoved, Count::Live).await?;
+        }
+        self.tx
+            .query("DELETE FROM projects WHERE org_id = $1 AND id = $2")
+            .bind(org.as_str().to_owned())
+            .bind(project.as_str().to_owned())
+            .execute()
+            .await?;
+        if let Some(facts) = self.orgs.get_mut(org) {
+            facts.projects.retain(|p| p.id != *project);
+        }
+        Ok(Written::Done)
+    }
+}

@@ -1,0 +1,126 @@
+//! Applications: their registration as JSON, their secrets as digests.
+
+use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
+use crate::domain::oauth::application::Application;
+use crate::kernel::id::{ApplicationId, OrgId};
+use crate::kernel::secret::Digest;
+use crate::kernel::time::UnixMillis;
+
+/// The state of a registration that may be cached: what is asked of the database at every use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// When the row was written.
+    pub updated_at: UnixMillis,
+    /// Whether the application, and the organisation that it belongs to, are active.
+    pub active: bool,
+}
+
+/// The stamp of an application, by its client id: one point select, however often the registration was read before.
+///
+/// # Errors
+/// The database's.
+pub async fn stamp(conn: &mut Conn, client_id: &str) -> Result<Option<Stamp>> {
+    let row: Option<(i64, String, Option<String>)> = conn
+        .query(
+            "SELECT a.updated_at, a.state, o.state FROM applications a LEFT JOIN orgs o ON o.id = a.org_id
+             WHERE a.client_id = $1",
+        )
+        .bind(client_id.to_owned())
+        .optional()
+        .await?;
+    Ok(row.map(|(at, state, org)| Stamp {
+        updated_at: UnixMillis(at),
+        active: state == "active" && org.is_none_or(|org| org == "active"),
+    }))
+}
+
+struct Row(Application);
+
+impl Record for Row {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let mut application: Application = cells.json()?;
+        let secrets: Vec<Vec<u8>> = cells.json()?;
+        application.secrets = secrets.iter().filter_map(|bytes| Digest::from_slice(bytes)).collect();
+        application.state = cells.parse()?;
+        Ok(Self(application))
+    }
+}
+
+/// An application by its client id.
+///
+/// # Errors
+/// The database's.
+pub async fn by_client_id(conn: &mut Conn, client_id: &str) -> Result<Option<Application>> {
+    let row: Option<Row> = conn
+        .query("SELECT registration, secrets, state FROM applications WHERE client_id = $1")
+        .bind(client_id.to_owned())
+        .optional()
+        .await?;
+    Ok(row.map(|row| row.0))
+}
+
+/// An application by its id.
+///
+/// # Errors
+/// The database's.
+pub async fn find(conn: &mut Conn, id: &ApplicationId) -> Result<Option<Application>> {
+    let row: Option<Row> = conn
+        .query("SELECT registration, secrets, state FROM applications WHERE id = $1")
+        .bind(id.as_str().to_owned())
+        .optional()
+        .await?;
+    Ok(row.map(|row| row.0))
+}
+
+/// Every application, by client id.
+///
+/// # Errors
+/// The database's.
+pub async fn all(conn: &mut Conn) -> Result<Vec<Application>> {
+    let rows: Vec<Row> =
+        conn.query("SELECT registration, secrets, state FROM applications ORDER BY client_id").all().await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+/// Writes a registration, new or instead of the one before; `updated_at` always moves on.
+///
+/// # Errors
+/// The database's; another application has the client id.
+pub async fn put(tx: &mut Tx, application: &Application, now: UnixMillis) -> Result<()> {
+    let secrets: Vec<Vec<u8>> = application.secrets.iter().map(|digest| digest.to_vec()).collect();
+    tx.query(
+        "INSERT INTO applications (id, client_id, org_id, state, registration, secrets, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         ON CONFLICT (id) DO UPDATE SET org_id = excluded.org_id, state = excluded.state,
+           registration = excluded.registration, secrets = excluded.secrets,
+           updated_at = CASE WHEN applications.updated_at >= excluded.updated_at THEN applications.updated_at + 1
+                             ELSE excluded.updated_at END",
+    )
+    .bind(application.id.as_str().to_owned())
+    .bind(application.client_id.clone())
+    .bind(application.org.as_ref().map(|id| OrgId::as_str(id).to_owned()))
+    .bind(application.state.as_str())
+    .bind(serde_json::to_string(application).map_err(|e| corrupt(&e.to_string()))?)
+    .bind(serde_json::to_string(&secrets).map_err(|e| corrupt(&e.to_string()))?)
+    .bind(now.0)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// Removes an application with all that hangs on it.
+///
+/// # Errors
+/// The database's.
+pub async fn remove(tx: &mut Tx, id: &ApplicationId) -> Result<()> {
+    for sql in [
+        "DELETE FROM entry_applications WHERE application_id = $1",
+        "DELETE FROM consents WHERE application_id = $1",
+        "DELETE FROM used_assertions WHERE application_id = $1",
+        "DELETE FROM token_families WHERE application_id = $1",
+        "DELETE FROM applications WHERE id = $1",
+    ] {
+        tx.query(sql).bind(id.as_str().to_owned()).execute().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! Group commit for SQLite: one task owns the writing connection, and the jobs that wait share one COMMIT.
+//!
+//! Each job runs in a savepoint of a shared `BEGIN IMMEDIATE`; a job that fails rolls back its own savepoint only.
+//! Callers hear of their success after the COMMIT, which with `synchronous=FULL` has reached the disk.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sqlx::SqlitePool;
+use tokio::sync::{mpsc, oneshot};
+
+use super::db::{Conn, Fate, Job, Result, Tx, unsettled};
+
+/// At most so many jobs share one commit.
+const BATCH: usize = 256;
+/// At most so many jobs wait before the writer; one more waits at the door of the queue.
+const WAITING: usize = 1024;
+
+/// Told after the commit; `None` is success.
+type Tell = Box<dyn FnOnce(Option<sqlx::Error>) + Send>;
+/// What came of a job: keep its savepoint or undo it, and whom to tell.
+struct Done {
+    keep: bool,
+    tell: Tell,
+}
+type BoxedJob = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Done> + Send>;
+
+enum Message {
+    Job(BoxedJob),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The door of the queue; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CommitQueue(mpsc::Sender<Message>);
+
+/// Starts the task that owns the writing connection.
+pub fn start(writer: SqlitePool) -> CommitQueue {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::spawn(run(writer, receiver));
+    CommitQueue(sender)
+}
+
+impl CommitQueue {
+    /// Runs a job and waits until it is durable.
+    ///
+    /// # Errors
+    /// The job's, or the database's.
+    pub async fn run<T, E, F>(&self, job: F) -> std::result::Result<T, E>
+    where
+        F: Job<T, E>,
+        T: Send + 'static,
+        E: From<sqlx::Error> + Send + 'static,
+    {
+        let (answer, told) = oneshot::channel::<std::result::Result<T, E>>();
+        let boxed: BoxedJob = Box::new(move |tx: &mut Tx| {
+            Box::pin(async move {
+                let outcome = AssertUnwindSafe(job(&mut *tx)).catch_unwind().await;
+                let (keep, outcome) = match (outcome, tx.fate()) {
+                    (Ok(Ok(value)), Fate::Keep) => (true, Ok(value)),
+                    (Ok(Ok(value)), Fate::Undo) => (false, Ok(value)),
+                    (Ok(Ok(_)), Fate::Unsettled) => (false, Err(unsettled().into())),
+                    (Ok(Err(error)), _) => (false, Err(error)),
+                    (Err(_), _) => (false, Err(sqlx::Error::WorkerCrashed.into())),
+                };
+                let tell: Tell = Box::new(move |failure| {
+                    let _ = answer.send(match failure {
+                        Some(error) => Err(error.into()),
+                        None => outcome,
+                    });
+                });
+                Done { keep, tell }
+            })
+        });
+        if self.0.send(Message::Job(boxed)).await.is_err() {
+            return Err(sqlx::Error::PoolClosed.into());
+        }
+        told.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
+    }
+
+    /// Finishes what waits, then lets the connection go.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.0.send(Message::Stop(done)).await.is_ok() {
+            let _ = stopped.await;
+        }
+    }
+}
+
+async fn run(writer: SqlitePool, mut jobs: mpsc::Receiver<Message>) {
+    while let Some(message) = jobs.recv().await {
+        let first = match message {
+            Message::Job(job) => job,
+            Message::Stop(done) => {
+                let _ = done.send(());
+                return;
+            }
+        };
+        let connection = match writer.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::error!(%error, "the database can't be written");
+                drop(first); // its caller hears that the worker is gone
+                continue;
+            }
+        };
+        let mut tx = Tx::new(Conn::Sqlite(connection));
+        if let Some(done) = batch(&mut tx, first, &mut jobs).await {
+            let _ = done.send(());
+            return;
+        }
+    }
+}
+
+/// One shared transaction; the sender of a stop that was met on the way.
+async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>) -> Option<oneshot::Sender<()>> {
+    let mut stop = None;
+    let mut kept: Vec<Tell> = Vec::new();
+    if let Err(error) = statement(tx, "BEGIN IMMEDIATE").await {
+        tracing::error!(%error, "a transaction can't be begun");
+        return None;
+    }
+    let mut next = Some(first);
+    let mut broken = None;
+    while let Some(job) = next.take() {
+        if let Err(error) = one(tx, job, &mut kept).await {
+            broken = Some(error);
+            break;
+        }
+        if kept.len() < BATCH {
+            next = match jobs.try_recv() {
+                Ok(Message::Job(job)) => Some(job),
+                Ok(Message::Stop(done)) => {
+                    stop = Some(done);
+                    None
+                }
+                Err(_) => None,
+            };
+        }
+    }
+    let ended = match broken {
+        None => statement(tx, "COMMIT").await,
+        Some(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => kept.into_iter().for_each(|tell| tell(None)),
+        Err(error) => {
+            tracing::error!(%error, "a commit failed; nothing of it was kept");
+            let _ = statement(tx, "ROLLBACK").await;
+            let text = error.to_string();
+            kept.into_iter().for_each(|tell| tell(Some(sqlx::Error::Protocol(text.clone()))));
+        }
+    }
+    stop
+}
+
+/// One job in its savepoint. An error here is one of the transaction itself, not of the job.
+async fn one(tx: &mut Tx, job: BoxedJob, kept: &mut Vec<Tell>) -> Result<()> {
+    statement(tx, "SAVEPOINT job").await?;
+    tx.set_fate(Fate::Keep);
+    let done = job(tx).await;
+    if done.keep {
+        statement(tx, "RELEASE job").await?;
+        kept.push(done.tell);
+    } else {
+        statement(tx, "ROLLBACK TO job").await?;
+        statement(tx, "RELEASE job").await?;
+        (done.tell)(None);
+    }
+    Ok(())
+}
+
+async fn statement(tx: &mut Tx, sql: &'static str) -> Result<()> {
+    tx.query(sql).execute().await.map(|_| ())
+}

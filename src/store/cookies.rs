@@ -1,0 +1,183 @@
+//! Browser sessions for `tower-sessions`, over our own table, so that they can be listed and ended by user.
+//!
+//! The cookie's value is known here only as its SHA-256. What others ask of a session (whose, since when, how) stands
+//! in columns; `save` only updates, so that a request in flight can't bring an ended session back.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tower_sessions::SessionStore;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::session_store::{Error, Result};
+
+use super::db::{self, Database};
+use crate::kernel::id::{SessionId, UserId};
+use crate::kernel::secret::Digest;
+use crate::kernel::time::UnixMillis;
+
+/// The key of the record's data under which [`Facts`] lie.
+pub const FACTS: &str = "facts";
+
+/// What a signed-in session is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Its id, for lists; never the cookie.
+    pub id: SessionId,
+    /// Whose.
+    pub user: UserId,
+    /// When the person proved who they are.
+    pub auth_time: UnixMillis,
+    /// The level reached.
+    pub acr: String,
+    /// By what means.
+    pub amr: Vec<String>,
+    /// The browser, as it names itself, cut at 200 characters.
+    pub user_agent: String,
+    /// The address, as the outermost trusted proxy saw it.
+    pub address: String,
+    /// When it began.
+    pub created_at: UnixMillis,
+    /// When it runs out at the latest.
+    pub expires_at: UnixMillis,
+    /// When it was used last, as of loading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<UnixMillis>,
+}
+
+/// The store that `tower-sessions` works with.
+#[derive(Clone, Debug)]
+pub struct CookieStore {
+    db: Database,
+    clock: std::sync::Arc<dyn crate::kernel::time::Clock>,
+    idle: i64,
+}
+
+impl CookieStore {
+    /// A store in which a session that stands idle for `idle` milliseconds is over.
+    #[must_use]
+    pub fn new(db: Database, clock: std::sync::Arc<dyn crate::kernel::time::Clock>, idle: i64) -> Self {
+        Self { db, clock, idle }
+    }
+}
+
+fn hash(id: &Id) -> Vec<u8> {
+    Digest::of(&id.0.to_be_bytes()).to_vec()
+}
+
+fn backend(error: &sqlx::Error) -> Error {
+    tracing::error!(%error, "the session table can't be used");
+    Error::Backend("the session table can't be used".to_owned())
+}
+
+fn facts(record: &Record) -> Result<Facts> {
+    let value = record.data.get(FACTS).ok_or_else(|| Error::Encode("a session without facts is not kept".to_owned()))?;
+    serde_json::from_value(value.clone()).map_err(|e| Error::Encode(e.to_string()))
+}
+
+#[async_trait]
+impl SessionStore for CookieStore {
+    async fn create(&self, record: &mut Record) -> Result<()> {
+        let facts = facts(record)?;
+        for _ in 0..3 {
+            let (cookie, data, facts) = (hash(&record.id), text(&record.data)?, facts.clone());
+            let written = self
+                .db
+                .write(move |tx| Box::pin(async move { insert(tx, cookie, data, &facts).await }))
+                .await
+                .map_err(|e: sqlx::Error| backend(&e))?;
+            if written {
+                return Ok(());
+            }
+            record.id = Id::default();
+        }
+        Err(Error::Backend("three session ids in a row were taken".to_owned()))
+    }
+
+    async fn save(&self, record: &Record) -> Result<()> {
+        let (cookie, data) = (hash(&record.id), text(&record.data)?);
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.query("UPDATE sessions SET data = $2 WHERE cookie_hash = $1 AND ended_at IS NULL")
+                        .bind(cookie)
+                        .bind(data)
+                        .execute()
+                        .await
+                        .map(|_| ())
+                })
+            })
+            .await
+            .map_err(|e: sqlx::Error| backend(&e))
+    }
+
+    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+        let now = self.clock.now();
+        let mut conn = self.db.read().await.map_err(|e| backend(&e))?;
+        let row: Option<(String, i64, i64)> = conn
+            .query(
+                "SELECT s.data, s.expires_at, s.last_used_at FROM sessions s JOIN users u ON u.id = s.user_id
+                 WHERE s.cookie_hash = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND s.last_used_at > $3
+                   AND u.state = 'active'",
+            )
+            .bind(hash(id))
+            .bind(now.0)
+            .bind(now.minus(self.idle).0)
+            .optional()
+            .await
+            .map_err(|e| backend(&e))?;
+        let Some((data, expires_at, last_used_at)) = row else { return Ok(None) };
+        let mut data: HashMap<String, serde_json::Value> =
+            serde_json::from_str(&data).map_err(|e| Error::Decode(e.to_string()))?;
+        if let Some(serde_json::Value::Object(facts)) = data.get_mut(FACTS) {
+            facts.insert("last_used_at".to_owned(), last_used_at.into());
+        }
+        let expiry_date = OffsetDateTime::from_unix_timestamp(UnixMillis(expires_at).seconds())
+            .map_err(|e| Error::Decode(e.to_string()))?;
+        Ok(Some(Record { id: *id, data, expiry_date }))
+    }
+
+    async fn delete(&self, id: &Id) -> Result<()> {
+        let (cookie, now) = (hash(id), self.clock.now());
+        self.db
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.query("UPDATE sessions SET ended_at = $2 WHERE cookie_hash = $1 AND ended_at IS NULL")
+                        .bind(cookie)
+                        .bind(now.0)
+                        .execute()
+                        .await
+                        .map(|_| ())
+                })
+            })
+            .await
+            .map_err(|e: sqlx::Error| backend(&e))
+    }
+}
+
+fn text(data: &HashMap<String, serde_json::Value>) -> Result<String> {
+    serde_json::to_string(data).map_err(|e| Error::Encode(e.to_string()))
+}
+
+async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -> db::Result<bool> {
+    let rows = tx
+        .query(
+            "INSERT INTO sessions (cookie_hash, id, user_id, data, auth_time, acr, amr, user_agent, address, created_at,
+               last_used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11) ON CONFLICT DO NOTHING",
+        )
+        .bind(cookie)
+        .bind(facts.id.as_str().to_owned())
+        .bind(facts.user.as_str().to_owned())
+        .bind(data)
+        .bind(facts.auth_time.0)
+        .bind(facts.acr.clone())
+        .bind(facts.amr.join(" "))
+        .bind(facts.user_agent.clone())
+        .bind(facts.address.clone())
+        .bind(facts.created_at.0)
+        .bind(facts.expires_at.0)
+        .execute()
+        .await?;
+    Ok(rows == 1)
+}

@@ -1,0 +1,448 @@
+//! The only file that knows there are two databases: SQLite (embedded) and PostgreSQL.
+//!
+//! One SQL text serves both: an enum of native queries behind a typed facade. Reading takes a [`Conn`]; writing is
+//! only possible inside [`Database::write`], which hands the job a [`Tx`].
+//!
+//! # Why
+//! `sqlx::Any` can't read a BOOLEAN on SQLite, and generics over the database cost a line for every bound type in
+//! every caller. On SQLite all writers share one connection and one commit (group commit): each job runs in its own
+//! savepoint, and its caller goes on when the COMMIT has reached the disk. On PostgreSQL each job is a transaction.
+
+use std::fmt::Write as _;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::Query as Native;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{
+    AssertSqlSafe, Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
+    Transaction, Type,
+};
+
+use super::commit_queue::{self, CommitQueue};
+use crate::config::Config;
+
+/// What a store function can fail with: the database's own error. Nothing of it is ever shown to a caller outside.
+pub type Result<T> = std::result::Result<T, sqlx::Error>;
+
+static STATEMENTS: AtomicU64 = AtomicU64::new(0);
+
+/// How many statements this process has sent to its database; the load driver reads the difference.
+#[must_use]
+pub fn statements() -> u64 {
+    STATEMENTS.load(Ordering::Relaxed)
+}
+
+/// A value that both drivers can bind.
+pub trait Bind<'q>: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres> + 'q {}
+impl<'q, T> Bind<'q> for T where T: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres> + 'q {}
+
+/// A value that both drivers can read.
+pub trait Cell: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
+impl<T> Cell for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
+
+enum NativeRow<'r> {
+    Sqlite(&'r SqliteRow),
+    Postgres(&'r PgRow),
+}
+
+/// The cells of one row, read from left to right in the order of the SELECT list.
+pub struct Cells<'r> {
+    row: NativeRow<'r>,
+    next: usize,
+}
+
+impl Cells<'_> {
+    /// The next cell.
+    ///
+    /// # Errors
+    /// The cell is missing, or is not of type `T`.
+    pub fn next<T: Cell>(&mut self) -> Result<T> {
+        let index = self.next;
+        self.next += 1;
+        match self.row {
+            NativeRow::Sqlite(row) => row.try_get(index),
+            NativeRow::Postgres(row) => row.try_get(index),
+        }
+    }
+
+    /// The next cell, a text that must be one of ours; the error names what was found.
+    ///
+    /// # Errors
+    /// As [`Cells::next`], or the text can't be parsed.
+    pub fn parse<T: std::str::FromStr>(&mut self) -> Result<T> {
+        let text: String = self.next()?;
+        text.parse().map_err(|_| corrupt(&format!("column {} holds {text:?}", self.next - 1)))
+    }
+
+    /// As [`Cells::parse`], for a column that may be NULL.
+    ///
+    /// # Errors
+    /// As [`Cells::parse`].
+    pub fn parse_optional<T: std::str::FromStr>(&mut self) -> Result<Option<T>> {
+        let text: Option<String> = self.next()?;
+        text.map(|t| t.parse().map_err(|_| corrupt(&format!("column {} holds {t:?}", self.next - 1)))).transpose()
+    }
+
+    /// The next cell, a JSON text.
+    ///
+    /// # Errors
+    /// As [`Cells::next`], or the text is not the JSON that was expected.
+    pub fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        let text: String = self.next()?;
+        serde_json::from_str(&text).map_err(|e| corrupt(&format!("column {}: {e}", self.next - 1)))
+    }
+}
+
+/// The error for a cell that our own code cannot have written.
+#[must_use]
+pub fn corrupt(what: &str) -> sqlx::Error {
+    sqlx::Error::Decode(format!("corrupt row: {what}").into())
+}
+
+/// What can be read from a row.
+pub trait Record: Sized {
+    /// Builds the record from its cells.
+    ///
+    /// # Errors
+    /// A cell is missing or of another type.
+    fn read(cells: &mut Cells<'_>) -> Result<Self>;
+}
+
+macro_rules! tuple_records {
+    ($(($($name:ident),+);)*) => {$(
+        impl<$($name: Cell),+> Record for ($($name,)+) {
+            fn read(cells: &mut Cells<'_>) -> Result<Self> { Ok(($(cells.next::<$name>()?,)+)) }
+        }
+    )*};
+}
+tuple_records! { (A); (A, B); (A, B, C); (A, B, C, D); (A, B, C, D, E); (A, B, C, D, E, F); }
+
+/// One connection, for reading, or the one that a transaction runs on.
+pub enum Conn {
+    /// Of the embedded database.
+    Sqlite(PoolConnection<Sqlite>),
+    /// Of a PostgreSQL server.
+    Postgres(PoolConnection<Postgres>),
+    /// Of a PostgreSQL server, inside a transaction.
+    PostgresTx(Transaction<'static, Postgres>),
+}
+
+impl Conn {
+    /// A statement, with `$1`, `$2`… in the order of mention.
+    pub fn query(&mut self, sql: &'static str) -> Query<'_> {
+        STATEMENTS.fetch_add(1, Ordering::Relaxed);
+        match self {
+            Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(sql)),
+            Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(sql)),
+            Self::PostgresTx(c) => Query::Postgres(&mut *c, sqlx::query(sql)),
+        }
+    }
+
+    /// A statement with one list: `@` stands for the list's placeholders, and `$$1`, `$$2`… for the parameters that
+    /// are bound after it.
+    ///
+    /// The list's length is rounded up to a power of two by repeating its last member, so that the number of distinct
+    /// texts (and prepared statements) stays small. Give at most [`LIST`] members at a time; an empty list matches
+    /// nothing, for no id of ours is empty.
+    pub fn query_in<'t>(&'t mut self, sql: &'static str, list: &[String]) -> Query<'t> {
+        STATEMENTS.fetch_add(1, Ordering::Relaxed);
+        let padded = list.len().max(1).next_power_of_two();
+        let mut marks = String::with_capacity(padded * 5);
+        for n in 1..=padded {
+            let _ = write!(marks, "{}${n}", if n == 1 { "" } else { "," });
+        }
+        let mut text = sql.replacen('@', &marks, 1);
+        for other in 1..=9 {
+            text = text.replace(&format!("$${other}"), &format!("${}", padded + other));
+        }
+        // Only placeholders were put into a text that is 'static.
+        let text = AssertSqlSafe(text);
+        let mut query = match self {
+            Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(text)),
+            Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(text)),
+            Self::PostgresTx(c) => Query::Postgres(&mut *c, sqlx::query(text)),
+        };
+        let last = list.last().cloned().unwrap_or_default();
+        for n in 0..padded {
+            query = query.bind(list.get(n).cloned().unwrap_or_else(|| last.clone()));
+        }
+        query
+    }
+}
+
+/// The most members that [`Conn::query_in`] takes at a time.
+pub const LIST: usize = 1024;
+
+/// A statement on its way.
+#[must_use]
+pub enum Query<'t> {
+    /// For the embedded database.
+    Sqlite(&'t mut SqliteConnection, Native<'t, Sqlite, SqliteArguments>),
+    /// For a PostgreSQL server.
+    Postgres(&'t mut PgConnection, Native<'t, Postgres, PgArguments>),
+}
+
+impl<'t> Query<'t> {
+    /// Gives the next parameter.
+    pub fn bind<T: Bind<'t>>(self, value: T) -> Self {
+        match self {
+            Self::Sqlite(c, q) => Self::Sqlite(c, q.bind(value)),
+            Self::Postgres(c, q) => Self::Postgres(c, q.bind(value)),
+        }
+    }
+
+    /// Runs it; the number of rows that were written.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn execute(self) -> Result<u64> {
+        Ok(match self {
+            Self::Sqlite(c, q) => q.execute(c).await?.rows_affected(),
+            Self::Postgres(c, q) => q.execute(c).await?.rows_affected(),
+        })
+    }
+
+    /// The first row, which must be there.
+    ///
+    /// # Errors
+    /// The database's, or there is no row.
+    pub async fn one<T: Record>(self) -> Result<T> {
+        self.optional().await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn optional<T: Record>(self) -> Result<Option<T>> {
+        match self {
+            Self::Sqlite(c, q) => q.fetch_optional(c).await?.map(|r| read(NativeRow::Sqlite(&r))).transpose(),
+            Self::Postgres(c, q) => q.fetch_optional(c).await?.map(|r| read(NativeRow::Postgres(&r))).transpose(),
+        }
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn all<T: Record>(self) -> Result<Vec<T>> {
+        match self {
+            Self::Sqlite(c, q) => q.fetch_all(c).await?.iter().map(|r| read(NativeRow::Sqlite(r))).collect(),
+            Self::Postgres(c, q) => q.fetch_all(c).await?.iter().map(|r| read(NativeRow::Postgres(r))).collect(),
+        }
+    }
+}
+
+fn read<T: Record>(row: NativeRow<'_>) -> Result<T> {
+    T::read(&mut Cells { row, next: 0 })
+}
+
+/// A connection inside a transaction: the only thing that store functions which write accept.
+pub struct Tx {
+    pub(super) conn: Conn,
+    pub(super) fate: Fate,
+}
+
+/// What is to become of the rows that a job wrote.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    Keep,
+    /// A dry run: undo the rows, hand over the answer.
+    Undo,
+    /// An access edit was opened and not settled: undo the rows and fail.
+    Unsettled,
+}
+
+impl Tx {
+    pub(super) const fn new(conn: Conn) -> Self {
+        Self { conn, fate: Fate::Keep }
+    }
+
+    /// Has everything undone that this job writes, though it answers with success: the dry run.
+    pub fn undo(&mut self) {
+        self.fate = Fate::Undo;
+    }
+
+    pub(super) fn set_fate(&mut self, fate: Fate) {
+        self.fate = fate;
+    }
+
+    /// Writes of a dry run that is being prepared are undone whatever follows.
+    pub(super) const fn fate(&self) -> Fate {
+        self.fate
+    }
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+/// A job for [`Database::write`]: `|tx| Box::pin(async move { … })`.
+pub trait Job<T, E>: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, E>> + Send + 'static {}
+impl<F, T, E> Job<T, E> for F where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, std::result::Result<T, E>> + Send + 'static
+{
+}
+
+/// The database, whichever it is; cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// Embedded: a pool of readers and the queue of the one writer.
+    Sqlite {
+        /// Connections that only read.
+        readers: SqlitePool,
+        /// The one connection that writes, while nobody uses it through the queue (migrations).
+        writer: SqlitePool,
+        /// The queue before the writer.
+        queue: CommitQueue,
+    },
+    /// A PostgreSQL server.
+    Postgres(PgPool),
+}
+
+impl Database {
+    /// Opens the database that the configuration names. Nothing is migrated.
+    ///
+    /// # Errors
+    /// The URL is none of ours, the file can't be opened, or the server does not answer.
+    pub async fn open(config: &Config) -> Result<Self> {
+        match &config.database.url {
+            Some(url) => Self::open_postgres(url, config.database.max_connections).await,
+            None => Self::open_sqlite(&config.data_dir.join("muster.db")).await,
+        }
+    }
+
+    async fn open_sqlite(file: &std::path::Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(512)
+            .pragma("journal_size_limit", "67108864")
+            .pragma("cache_size", "-4096");
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.pragma("query_only", "ON"))
+            .await?;
+        Ok(Self::Sqlite { readers, queue: commit_queue::start(writer.clone()), writer })
+    }
+
+    async fn open_postgres(url: &str, max_connections: u32) -> Result<Self> {
+        let options: PgConnectOptions = url.parse()?;
+        let options = options.statement_cache_capacity(512).application_name("muster");
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(5))
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(Self::Postgres(pool))
+    }
+
+    /// A connection to read with.
+    ///
+    /// # Errors
+    /// The pool is exhausted for five seconds, or the server is gone.
+    pub async fn read(&self) -> Result<Conn> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
+            Self::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+        })
+    }
+
+    /// Runs `job` in a transaction and commits it when it answers with `Ok`; the answer is durable when it comes back.
+    ///
+    /// A job awaits nothing but the database. Dropping the returned future does not stop a job that has begun.
+    ///
+    /// # Errors
+    /// The job's own, or the database's when the commit fails.
+    pub async fn write<T, E, F>(&self, job: F) -> std::result::Result<T, E>
+    where
+        F: Job<T, E>,
+        T: Send + 'static,
+        E: From<sqlx::Error> + Send + 'static,
+    {
+        match self {
+            Self::Sqlite { queue, .. } => queue.run(job).await,
+            Self::Postgres(pool) => {
+                let pool = pool.clone();
+                // In a task of its own: a caller that goes away must not leave a transaction half done.
+                let task = tokio::spawn(async move {
+                    let mut tx = Tx::new(Conn::PostgresTx(pool.begin().await?));
+                    let answer = job(&mut tx).await?;
+                    let (conn, fate) = (tx.conn, tx.fate);
+                    let Conn::PostgresTx(conn) = conn else { return Err(corrupt("a transaction changed its kind").into()) };
+                    match fate {
+                        Fate::Keep => conn.commit().await?,
+                        Fate::Undo => conn.rollback().await?,
+                        Fate::Unsettled => return Err(unsettled().into()),
+                    }
+                    Ok(answer)
+                });
+                task.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
+            }
+        }
+    }
+
+    /// Whether the database answers at all: what readiness asks.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ping(&self) -> Result<()> {
+        self.read().await?.query("SELECT 1 FROM instance WHERE name = 'schema'").optional::<(i32,)>().await.map(|_| ())
+    }
+
+    /// `sqlite` or `postgres`, for people.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
+    /// Waits for what is on its way and closes every connection.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, writer, queue } => {
+                queue.stop().await;
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// The error for an access edit that was dropped without being settled, in a job that answered with success.
+pub(super) fn unsettled() -> sqlx::Error {
+    sqlx::Error::Protocol("an access edit was opened and not settled; its rows were undone".to_owned())
+}

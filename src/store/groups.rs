@@ -1,0 +1,81 @@
+//! Groups and who is in them, for reading. Only an access edit writes them.
+
+use super::db::{Cells, Conn, Record, Result};
+use crate::domain::source::Source;
+use crate::kernel::id::{GroupId, MembershipId, OrgId};
+
+/// A group.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name as typed.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl Record for Group {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self {
+            id: GroupId::trusted(cells.next()?),
+            name: cells.next()?,
+            description: cells.next()?,
+            source: cells.parse()?,
+        })
+    }
+}
+
+/// A group by its id, in its organisation only.
+///
+/// # Errors
+/// The database's.
+pub async fn find(conn: &mut Conn, org: &OrgId, id: &GroupId) -> Result<Option<Group>> {
+    conn.query("SELECT id, name, description, source FROM groups WHERE org_id = $1 AND id = $2")
+        .bind(org.as_str().to_owned())
+        .bind(id.as_str().to_owned())
+        .optional()
+        .await
+}
+
+/// The groups of an organisation, by name.
+///
+/// # Errors
+/// The database's.
+pub async fn of_org(conn: &mut Conn, org: &OrgId) -> Result<Vec<Group>> {
+    conn.query("SELECT id, name, description, source FROM groups WHERE org_id = $1 ORDER BY name_key")
+        .bind(org.as_str().to_owned())
+        .all()
+        .await
+}
+
+/// Who is in a group.
+///
+/// # Errors
+/// The database's.
+pub async fn member_ids(conn: &mut Conn, group: &GroupId) -> Result<Vec<MembershipId>> {
+    let rows: Vec<(String,)> = conn
+        .query("SELECT membership_id FROM group_members WHERE group_id = $1 ORDER BY membership_id")
+        .bind(group.as_str().to_owned())
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(id,)| MembershipId::trusted(id)).collect())
+}
+
+/// The names of the groups that a member is in, for the `groups` claim.
+///
+/// # Errors
+/// The database's.
+pub async fn names_of_member(conn: &mut Conn, member: &MembershipId) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = conn
+        .query(
+            "SELECT g.name FROM group_members e JOIN groups g ON g.id = e.group_id WHERE e.membership_id = $1
+             ORDER BY g.name_key",
+        )
+        .bind(member.as_str().to_owned())
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}

@@ -1,0 +1,28 @@
+//! The tables: every SQL statement of Muster, one file for each family of tables.
+//!
+//! Reading functions take a [`db::Conn`]; writing ones a [`db::Tx`], which exists only inside
+//! [`db::Database::write`]; memberships, groups, bindings and account states only an
+//! [`access_edit::AccessEdit`] writes. A store function is one statement or a few, never logs and never decides.
+
+pub mod access_edit;
+pub mod applications;
+pub mod audit;
+pub mod bindings;
+pub mod codes;
+pub(crate) mod commit_queue;
+pub mod consents;
+pub mod cookies;
+pub mod db;
+pub mod families;
+pub mod groups;
+pub mod instance;
+pub mod memberships;
+pub mod migrate;
+pub mod orgs;
+pub mod outbox;
+pub mod picture;
+pub mod prune;
+pub mod seed;
+pub mod sessions;
+pub mod signing_keys;
+pub mod users;

@@ -1,0 +1,109 @@
+//! Organisations and their projects, for reading.
+
+use super::db::{Cells, Conn, Record, Result};
+use crate::domain::access::Policy;
+use crate::domain::people::user::OrgState;
+use crate::kernel::id::{MembershipId, OrgId, ProjectId};
+
+/// An organisation.
+#[derive(Clone, Debug)]
+pub struct Org {
+    /// Its id.
+    pub id: OrgId,
+    /// Its place in addresses.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: OrgState,
+    /// Its rule for losses.
+    pub policy: Policy,
+    /// The membership that owns it.
+    pub owner: Option<MembershipId>,
+    /// How long a session entry may stand idle, in milliseconds; `None` is the instance's.
+    pub session_idle: Option<i64>,
+    /// How long a session entry lives at most, in milliseconds; `None` is the instance's.
+    pub session_absolute: Option<i64>,
+}
+
+impl Record for Org {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self {
+            id: OrgId::trusted(cells.next()?),
+            slug: cells.next()?,
+            name: cells.next()?,
+            state: cells.parse()?,
+            policy: cells.parse()?,
+            owner: cells.next::<Option<String>>()?.map(MembershipId::trusted),
+            session_idle: cells.next()?,
+            session_absolute: cells.next()?,
+        })
+    }
+}
+
+/// An organisation by its id.
+///
+/// # Errors
+/// The database's.
+pub async fn find(conn: &mut Conn, id: &OrgId) -> Result<Option<Org>> {
+    conn.query(
+        "SELECT id, slug, name, state, policy, owner_id, session_idle_ms, session_absolute_ms FROM orgs WHERE id = $1",
+    )
+    .bind(id.as_str().to_owned())
+    .optional()
+    .await
+}
+
+/// An organisation by its slug.
+///
+/// # Errors
+/// The database's.
+pub async fn by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Org>> {
+    conn.query(
+        "SELECT id, slug, name, state, policy, owner_id, session_idle_ms, session_absolute_ms FROM orgs WHERE slug = $1",
+    )
+    .bind(slug.to_owned())
+    .optional()
+    .await
+}
+
+/// A project as administrators see it.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its key.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Record for Project {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self { id: ProjectId::trusted(cells.next()?), key: cells.next()?, name: cells.next()? })
+    }
+}
+
+/// The projects of an organisation, by key.
+///
+/// # Errors
+/// The database's.
+pub async fn projects(conn: &mut Conn, org: &OrgId) -> Result<Vec<Project>> {
+    conn.query("SELECT id, project_key, name FROM projects WHERE org_id = $1 ORDER BY project_key")
+        .bind(org.as_str().to_owned())
+        .all()
+        .await
+}
+
+/// The organisations in which a window is over and not swept, at most 100.
+///
+/// # Errors
+/// The database's.
+pub async fn with_windows_over(conn: &mut Conn, now: crate::kernel::time::UnixMillis) -> Result<Vec<OrgId>> {
+    let rows: Vec<(String,)> = conn
+        .query("SELECT DISTINCT org_id FROM bindings WHERE not_after <= $1 LIMIT 100")
+        .bind(now.0)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(id,)| OrgId::trusted(id)).collect())
+}

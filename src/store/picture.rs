@@ -1,0 +1,241 @@
+//! Pictures of access: members, their groups and the bindings that reach them, loaded set-wise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::db::{Cells, Conn, LIST, Record, Result, corrupt};
+use crate::domain::access::claims::Project;
+use crate::domain::access::effective::{Bindings, Grants, effective};
+use crate::domain::access::reach::OwnRoles;
+use crate::domain::access::{Binding, Holder, Policy, Scope, Subject, Window};
+use crate::kernel::id::{BindingId, GroupId, MembershipId, OrgId, ProjectId, UserId};
+use crate::kernel::time::UnixMillis;
+
+/// What the edit needs to know of an organisation.
+#[derive(Clone, Debug)]
+pub struct OrgFacts {
+    /// Its rule for losses.
+    pub policy: Policy,
+    /// Its projects.
+    pub projects: Vec<Project>,
+    /// Its own roles.
+    pub own_roles: OwnRoles,
+}
+
+/// A member's place and grants at one moment.
+#[derive(Clone, Debug)]
+pub struct Pictured {
+    /// The organisation.
+    pub org: OrgId,
+    /// The account.
+    pub user: UserId,
+    /// What is held.
+    pub grants: Grants,
+}
+
+struct HolderRow {
+    org: OrgId,
+    holder: Holder,
+}
+
+impl Record for HolderRow {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let id = MembershipId::trusted(cells.next()?);
+        let org = OrgId::trusted(cells.next()?);
+        let user = UserId::trusted(cells.next()?);
+        let states: (String, String, String) = (cells.next()?, cells.next()?, cells.next()?);
+        let owner: Option<String> = cells.next()?;
+        let active = states.0 == "active" && states.1 == "active" && states.2 == "active";
+        let owner = owner.as_deref() == Some(id.as_str());
+        Ok(Self { org, holder: Holder { id, user, active, owner, groups: BTreeSet::new() } })
+    }
+}
+
+/// A binding as a row: id, role, scope, project, member, group, window.
+pub struct BindingRow(pub Binding);
+
+impl Record for BindingRow {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let id = BindingId::trusted(cells.next()?);
+        let role = cells.parse()?;
+        let scope: String = cells.next()?;
+        let project: Option<String> = cells.next()?;
+        let scope = match (scope.as_str(), project) {
+            ("org", None) => Scope::Org,
+            ("all_projects", None) => Scope::AllProjects,
+            ("project", Some(project)) => Scope::Project(ProjectId::trusted(project)),
+            _ => return Err(corrupt(&format!("scope of binding {id}"))),
+        };
+        let member: Option<String> = cells.next()?;
+        let group: Option<String> = cells.next()?;
+        let subject = match (member, group) {
+            (Some(member), None) => Subject::Member(MembershipId::trusted(member)),
+            (None, Some(group)) => Subject::Group(GroupId::trusted(group)),
+            _ => return Err(corrupt(&format!("subject of binding {id}"))),
+        };
+        let window = Window { not_before: UnixMillis(cells.next()?), not_after: UnixMillis(cells.next()?) };
+        Ok(Self(Binding { id, role, scope, subject, window }))
+    }
+}
+
+/// Which windows count in a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Those that are live now.
+    Live,
+    /// Those too that are over and were not swept yet: the picture before the sweep.
+    LiveAndDue,
+}
+
+/// The grants of many members, by two queries for each thousand of them and one for their groups' bindings.
+///
+/// Members that are not there are not in the answer.
+///
+/// # Errors
+/// The database's.
+pub async fn of_members(
+    conn: &mut Conn,
+    members: &[MembershipId],
+    orgs: &BTreeMap<OrgId, OrgFacts>,
+    at: UnixMillis,
+    count: Count,
+) -> Result<BTreeMap<MembershipId, Pictured>> {
+    let mut pictured = BTreeMap::new();
+    for chunk in members.chunks(LIST) {
+        let ids: Vec<String> = chunk.iter().map(|id| id.as_str().to_owned()).collect();
+        let mut rows: Vec<HolderRow> = conn
+            .query_in(
+                "SELECT m.id, m.org_id, m.user_id, m.state, u.state, o.state, o.owner_id
+                 FROM memberships m JOIN users u ON u.id = m.user_id JOIN orgs o ON o.id = m.org_id
+                 WHERE m.id IN (@)",
+                &ids,
+            )
+            .all()
+            .await?;
+        let edges: Vec<(String, String)> = conn
+            .query_in("SELECT membership_id, group_id FROM group_members WHERE membership_id IN (@)", &ids)
+            .all()
+            .await?;
+        let mut groups: BTreeMap<String, BTreeSet<GroupId>> = BTreeMap::new();
+        for (member, group) in edges {
+            groups.entry(member).or_default().insert(GroupId::trusted(group));
+        }
+        for row in &mut rows {
+            row.holder.groups = groups.remove(row.holder.id.as_str()).unwrap_or_default();
+        }
+        let bindings = bindings_of(conn, &ids, &rows, at, count).await?;
+        for HolderRow { org, holder } in rows {
+            let projects: Vec<ProjectId> =
+                orgs.get(&org).map(|facts| facts.projects.iter().map(|p| p.id.clone()).collect()).unwrap_or_default();
+            let grants = effective(&holder, &bindings, &projects, at);
+            pictured.insert(holder.id, Pictured { org, user: holder.user, grants });
+        }
+    }
+    Ok(pictured)
+}
+
+async fn bindings_of(conn: &mut Conn, ids: &[String], rows: &[HolderRow], at: UnixMillis, count: Count) -> Result<Bindings> {
+    let mut found: Vec<BindingRow> = conn
+        .query_in(
+            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
+             FROM bindings WHERE membership_id IN (@)",
+            ids,
+        )
+        .all()
+        .await?;
+    let groups: BTreeSet<&GroupId> = rows.iter().flat_map(|row| &row.holder.groups).collect();
+    let groups: Vec<String> = groups.into_iter().map(|id| id.as_str().to_owned()).collect();
+    for chunk in groups.chunks(LIST) {
+        let more: Vec<BindingRow> = conn
+            .query_in(
+                "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
+                 FROM bindings WHERE group_id IN (@)",
+                chunk,
+            )
+            .all()
+            .await?;
+        found.extend(more);
+    }
+    Ok(Bindings::new(found.into_iter().map(|BindingRow(mut binding)| {
+        if count == Count::LiveAndDue && binding.window.not_after <= at {
+            binding.window.not_after = UnixMillis::MAX;
+        }
+        binding
+    })))
+}
+
+/// What one active member holds, by one query, and the earliest end among its windows.
+///
+/// The caller has judged the member's state, and read its `acv` **before** calling: a change that slips in between
+/// then yields a token that is refused, never one that says too much.
+///
+/// # Errors
+/// The database's.
+pub async fn of_member(conn: &mut Conn, org: &OrgId, holder: &mut Holder, at: UnixMillis) -> Result<Held> {
+    let rows: Vec<BindingRow> = conn
+        .query(
+            "SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before, b.not_after
+             FROM bindings b WHERE b.membership_id = $1
+             UNION ALL
+             SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before, b.not_after
+             FROM group_members g JOIN bindings b ON b.group_id = g.group_id WHERE g.membership_id = $1",
+        )
+        .bind(holder.id.as_str().to_owned())
+        .all()
+        .await?;
+    let bindings: Vec<Binding> = rows.into_iter().map(|row| row.0).collect();
+    holder.groups = bindings
+        .iter()
+        .filter_map(|binding| match &binding.subject {
+            Subject::Group(id) => Some(id.clone()),
+            Subject::Member(_) => None,
+        })
+        .collect();
+    let projects = if bindings.iter().any(|b| b.scope != Scope::Org) { projects(conn, org).await? } else { vec![] };
+    let bindings = Bindings::new(bindings);
+    let ids: Vec<ProjectId> = projects.iter().map(|p| p.id.clone()).collect();
+    let grants = effective(holder, &bindings, &ids, at);
+    let ends = crate::domain::access::effective::earliest_end(holder, &bindings, at);
+    Ok(Held { grants, projects, ends })
+}
+
+/// What one member holds.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The grants.
+    pub grants: Grants,
+    /// The organisation's projects, when a grant concerns one.
+    pub projects: Vec<Project>,
+    /// The earliest end of a live window.
+    pub ends: Option<UnixMillis>,
+}
+
+/// An organisation's projects, by id.
+///
+/// # Errors
+/// The database's.
+pub async fn projects(conn: &mut Conn, org: &OrgId) -> Result<Vec<Project>> {
+    let rows: Vec<(String, String)> = conn
+        .query("SELECT id, project_key FROM projects WHERE org_id = $1 ORDER BY id")
+        .bind(org.as_str().to_owned())
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(id, key)| Project { id: ProjectId::trusted(id), key }).collect())
+}
+
+/// An organisation's own roles, by key.
+///
+/// # Errors
+/// The database's.
+pub async fn own_roles(conn: &mut Conn, org: &OrgId) -> Result<OwnRoles> {
+    let rows: Vec<(String, String)> = conn
+        .query("SELECT role_key, permissions FROM roles WHERE org_id = $1")
+        .bind(org.as_str().to_owned())
+        .all()
+        .await?;
+    rows.into_iter()
+        .map(|(key, permissions)| {
+            let words = serde_json::from_str(&permissions).map_err(|_| corrupt(&format!("permissions of role {key}")))?;
+            Ok((key, words))
+        })
+        .collect()
+}

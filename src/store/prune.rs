@@ -1,0 +1,40 @@
+//! What time has made worthless is deleted, a thousand rows at a time, so that no write waits long behind it.
+
+use super::db::{Database, Result};
+use crate::kernel::time::{DAY, HOUR, UnixMillis};
+
+/// Tables and how long their rows stay after they ran out. Codes stay long enough that a second use is recognised.
+const PRUNED: &[(&str, i64)] = &[
+    (
+        "DELETE FROM authorization_codes WHERE code_hash IN
+           (SELECT code_hash FROM authorization_codes WHERE expires_at < $1 LIMIT 1000)",
+        HOUR,
+    ),
+    ("DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT 1000)", HOUR),
+    (
+        "DELETE FROM used_assertions WHERE expires_at < $1 AND jti_hash IN
+           (SELECT jti_hash FROM used_assertions WHERE expires_at < $1 LIMIT 1000)",
+        HOUR,
+    ),
+    (
+        "DELETE FROM token_families WHERE id IN (SELECT id FROM token_families WHERE expires_at < $1 LIMIT 1000)",
+        DAY,
+    ),
+    ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)", DAY),
+    ("DELETE FROM signing_keys WHERE verify_until < $1", DAY),
+    ("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE done_at < $1 LIMIT 1000)", 30 * DAY),
+    ("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)", 90 * DAY),
+];
+
+/// Deletes at most a thousand rows of each table; how many in all.
+///
+/// # Errors
+/// The database's.
+pub async fn run(db: &Database, now: UnixMillis) -> Result<u64> {
+    let mut deleted = 0;
+    for (sql, keep) in PRUNED {
+        let before = now.minus(*keep).0;
+        deleted += db.write(move |tx| Box::pin(async move { tx.query(sql).bind(before).execute().await })).await?;
+    }
+    Ok(deleted)
+}

@@ -1,0 +1,228 @@
+//! Accounts, for reading, and the one counter of failed sign-ins.
+
+use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
+use crate::domain::oidc::claims::Profile;
+use crate::domain::people::lockout::{Counter, Rule};
+use crate::domain::people::user::{Kind, UserState};
+use crate::domain::source::Source;
+use crate::kernel::id::{OrgId, UserId};
+use crate::kernel::time::UnixMillis;
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Its id, the `sub` claim.
+    pub id: UserId,
+    /// Whose it is.
+    pub kind: Kind,
+    /// User name as typed.
+    pub user_name: String,
+    /// What people see.
+    pub name: String,
+    /// The standard claims.
+    pub profile: Profile,
+    /// Its state.
+    pub state: UserState,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+fn kind(word: &str, org: Option<String>) -> Result<Kind> {
+    match (word, org) {
+        ("managed", Some(org)) => Ok(Kind::Managed(OrgId::trusted(org))),
+        ("own", None) => Ok(Kind::Own),
+        ("operator", None) => Ok(Kind::Operator),
+        _ => Err(corrupt("kind of a user")),
+    }
+}
+
+impl Record for User {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let id = UserId::trusted(cells.next()?);
+        let word: String = cells.next()?;
+        let kind = kind(&word, cells.next()?)?;
+        Ok(Self {
+            id,
+            kind,
+            user_name: cells.next()?,
+            name: cells.next()?,
+            profile: cells.json()?,
+            state: cells.parse()?,
+            source: cells.parse().map_err(|_: sqlx::Error| corrupt("source of a user"))?,
+        })
+    }
+}
+
+/// An account by its id, deleted ones included.
+///
+/// # Errors
+/// The database's.
+pub async fn find(conn: &mut Conn, id: &UserId) -> Result<Option<User>> {
+    conn.query("SELECT id, kind, org_id, user_name, name, profile, state, source FROM users WHERE id = $1")
+        .bind(id.as_str().to_owned())
+        .optional()
+        .await
+}
+
+/// The account that an identifier names in a realm.
+///
+/// # Errors
+/// The database's.
+pub async fn by_identifier(conn: &mut Conn, realm: &str, key: &str) -> Result<Option<User>> {
+    conn.query(
+        "SELECT u.id, u.kind, u.org_id, u.user_name, u.name, u.profile, u.state, u.source
+         FROM identifiers i JOIN users u ON u.id = i.user_id WHERE i.realm = $1 AND i.name_key = $2",
+    )
+    .bind(realm.to_owned())
+    .bind(key.to_owned())
+    .optional()
+    .await
+}
+
+/// What sign-in needs to know of an account that an identifier may mean.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The account.
+    pub id: UserId,
+    /// Whose it is.
+    pub kind: Kind,
+    /// Its state.
+    pub state: UserState,
+    /// Its password as a PHC string.
+    pub password: Option<String>,
+    /// Whether the password must be changed before anything else.
+    pub must_change: bool,
+    /// Its counter of failures.
+    pub counter: Counter,
+}
+
+impl Record for Candidate {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let id = UserId::trusted(cells.next()?);
+        let word: String = cells.next()?;
+        let kind = kind(&word, cells.next()?)?;
+        Ok(Self {
+            id,
+            kind,
+            state: cells.parse()?,
+            password: cells.next()?,
+            must_change: cells.next()?,
+            counter: Counter {
+                failures: cells.next()?,
+                since: UnixMillis(cells.next()?),
+                locked_until: UnixMillis(cells.next()?),
+            },
+        })
+    }
+}
+
+/// The accounts that an identifier may mean, over all realms; at most 16, for more are ambiguous anyway.
+///
+/// # Errors
+/// The database's.
+pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
+    conn.query(
+        "SELECT u.id, u.kind, u.org_id, u.state, u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+         FROM identifiers i JOIN users u ON u.id = i.user_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
+    )
+    .bind(key.to_owned())
+    .all()
+    .await
+}
+
+/// The accounts that an identifier may mean in an organisation: its managed user, or an own account that is a member.
+///
+/// # Errors
+/// The database's.
+pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Result<Vec<Candidate>> {
+    conn.query(
+        "SELECT u.id, u.kind, u.org_id, u.state, u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+         FROM identifiers i JOIN users u ON u.id = i.user_id
+         WHERE i.name_key = $1 AND (i.realm = $2 OR (i.realm = 'own' AND EXISTS
+           (SELECT 1 FROM memberships m WHERE m.user_id = u.id AND m.org_id = $2)))
+         LIMIT 16",
+    )
+    .bind(key.to_owned())
+    .bind(org.as_str().to_owned())
+    .all()
+    .await
+}
+
+/// Counts a failure, under the account's row lock so that 500 at once are 500.
+///
+/// # Errors
+/// The database's.
+pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis) -> Result<()> {
+    // Written to be locked: PostgreSQL holds the row from here to the commit, SQLite has one writer.
+    let before: Option<(i64, i64, i64)> = tx
+        .query("UPDATE users SET failures = failures WHERE id = $1 RETURNING failures, failures_since, locked_until")
+        .bind(id.as_str().to_owned())
+        .optional()
+        .await?;
+    let Some((failures, since, locked_until)) = before else { return Ok(()) };
+    let before = Counter { failures, since: UnixMillis(since), locked_until: UnixMillis(locked_until) };
+    let after = before.failed(rule, now);
+    if after != before {
+        tx.query("UPDATE users SET failures = $2, failures_since = $3, locked_until = $4 WHERE id = $1")
+            .bind(id.as_str().to_owned())
+            .bind(after.failures)
+            .bind(after.since.0)
+            .bind(after.locked_until.0)
+            .execute()
+            .await?;
+    }
+    Ok(())
+}
+
+/// Counts a success: true when it counts, false when the account was locked or left its state meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn count_success(tx: &mut Tx, id: &UserId, now: UnixMillis) -> Result<bool> {
+    let rows = tx
+        .query(
+            "UPDATE users SET failures = 0, last_sign_in_at = $2 WHERE id = $1 AND locked_until <= $2 AND state = 'active'",
+        )
+        .bind(id.as_str().to_owned())
+        .bind(now.0)
+        .execute()
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Replaces a password's hash by one with today's cost, unless it was changed meanwhile.
+///
+/// # Errors
+/// The database's.
+pub async fn rehash(tx: &mut Tx, id: &UserId, old: &str, new: &str) -> Result<()> {
+    tx.query("UPDATE users SET password = $3 WHERE id = $1 AND password = $2")
+        .bind(id.as_str().to_owned())
+        .bind(old.to_owned())
+        .bind(new.to_owned())
+        .execute()
+        .await
+        .map(|_| ())
+}
+
+/// Whether an operator exists.
+///
+/// # Errors
+/// The database's.
+pub async fn an_operator_exists(conn: &mut Conn) -> Result<bool> {
+    let row: Option<(String,)> =
+        conn.query("SELECT id FROM users WHERE realm = 'operator' AND kind = 'operator' AND state = 'active' LIMIT 1").optional().await?;
+    Ok(row.is_some())
+}
+
+/// The profile as the database keeps it.
+#[must_use]
+pub fn profile_json(profile: &Profile) -> String {
+    serde_json::to_string(profile).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// Whether two profiles say the same, `updated_at` aside.
+#[must_use]
+pub fn same_profile(left: &Profile, right: &Profile) -> bool {
+    let bare = |profile: &Profile| profile_json(&Profile { updated_at: 0, ..profile.clone() });
+    bare(left) == bare(right)
+}
