@@ -31,7 +31,7 @@ def main() -> int:
     ports = verbs.add_parser("ports", help="print free ports of loopback")
     ports.add_argument("count", type=int)
     run = verbs.add_parser("run", help="run plans")
-    run.add_argument("folder", type=Path)
+    run.add_argument("--folder", type=Path, required=True, help="what `prepare` wrote")
     run.add_argument("plans", nargs="*", metavar="PLAN", help=f"of {', '.join(PLANS)}; all when none is named")
     run.add_argument("--module", help="only the modules whose name contains this")
     run.add_argument("--jobs", type=int, default=4, help="modules at a time")

@@ -13,6 +13,7 @@ use super::oidc::claims::Profile;
 use super::people::user::{Kind, MembershipState, OrgState, UserState};
 use super::source::Source;
 use crate::kernel::id::{ApplicationId, BindingId, ChangeId, GroupId, MembershipId, OrgId, ProjectId, RoleId, UserId};
+use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
 
 /// A new account. Its identifiers must be free in its realm.
@@ -93,6 +94,8 @@ pub enum Change {
     PutApplication(Box<Application>),
     /// Removes an application; its tokens die.
     RemoveApplication { application: ApplicationId },
+    /// Uses the one-time link up that makes the first operator; refused once an operator exists.
+    UseSetupLink { link: Digest },
 }
 
 /// Who asks for a change.

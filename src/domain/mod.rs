@@ -5,6 +5,7 @@
 //! still honoured.
 
 pub mod access;
+pub mod apply_file;
 pub mod audit;
 pub mod change;
 pub mod granted;

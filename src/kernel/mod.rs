@@ -5,4 +5,5 @@
 pub mod fold;
 pub mod id;
 pub mod secret;
+pub mod tally;
 pub mod time;

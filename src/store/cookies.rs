@@ -138,14 +138,17 @@ impl SessionStore for CookieStore {
         Ok(Some(Record { id: *id, data, expiry_date }))
     }
 
+    /// Takes the cookie away from its session, which stays: a person who proves themselves again gets a new cookie for
+    /// the same session (see [`insert`]). What ends a session is `flows::sign_out` and the door.
     async fn delete(&self, id: &Id) -> Result<()> {
-        let (cookie, now) = (hash(id), self.clock.now());
+        let cookie = hash(id);
+        let detached = Digest::of(&[b"detached".as_slice(), &cookie].concat()).to_vec();
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    tx.query("UPDATE sessions SET ended_at = $2 WHERE cookie_hash = $1 AND ended_at IS NULL")
+                    tx.query("UPDATE sessions SET cookie_hash = $2 WHERE cookie_hash = $1")
                         .bind(cookie)
-                        .bind(now.0)
+                        .bind(detached)
                         .execute()
                         .await
                         .map(|_| ())
@@ -160,7 +163,26 @@ fn text(data: &HashMap<String, serde_json::Value>) -> Result<String> {
     serde_json::to_string(data).map_err(|e| Error::Encode(e.to_string()))
 }
 
+/// Gives a cookie to the session: a live one of the same person with this id, else a new one.
 async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -> db::Result<bool> {
+    let again = tx
+        .query(
+            "UPDATE sessions SET cookie_hash = $2, data = $3, auth_time = $4, acr = $5, amr = $6, last_used_at = $7
+             WHERE id = $1 AND user_id = $8 AND ended_at IS NULL AND expires_at > $7",
+        )
+        .bind(facts.id.as_str().to_owned())
+        .bind(cookie.clone())
+        .bind(data.clone())
+        .bind(facts.auth_time.0)
+        .bind(facts.acr.clone())
+        .bind(facts.amr.join(" "))
+        .bind(facts.auth_time.0)
+        .bind(facts.user.as_str().to_owned())
+        .execute()
+        .await?;
+    if again == 1 {
+        return Ok(true);
+    }
     let rows = tx
         .query(
             "INSERT INTO sessions (cookie_hash, id, user_id, data, auth_time, acr, amr, user_agent, address, created_at,

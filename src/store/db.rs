@@ -311,8 +311,14 @@ pub enum Database {
         /// The queue before the writer.
         queue: CommitQueue,
     },
-    /// A PostgreSQL server.
-    Postgres(PgPool),
+    /// A PostgreSQL server. Readers and writers have pools of their own, so that requests which hold a reading
+    /// connection while they wait for a writing one can't starve each other.
+    Postgres {
+        /// Connections that read.
+        readers: PgPool,
+        /// Connections for transactions.
+        writers: PgPool,
+    },
 }
 
 impl Database {
@@ -358,13 +364,16 @@ impl Database {
     async fn open_postgres(url: &str, max_connections: u32) -> Result<Self> {
         let options: PgConnectOptions = url.parse()?;
         let options = options.statement_cache_capacity(512).application_name("muster");
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(Duration::from_secs(5))
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await?;
-        Ok(Self::Postgres(pool))
+        let writing = (max_connections / 2).max(1);
+        let pool = |most: u32| {
+            PgPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(Duration::from_secs(5))
+                .test_before_acquire(false)
+                .connect_with(options.clone())
+        };
+        let writers = pool(writing).await?;
+        Ok(Self::Postgres { readers: pool(max_connections.saturating_sub(writing).max(1)).await?, writers })
     }
 
     /// A connection to read with.
@@ -374,7 +383,7 @@ impl Database {
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
-            Self::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
+            Self::Postgres { readers, .. } => Conn::Postgres(readers.acquire().await?),
         })
     }
 
@@ -392,8 +401,8 @@ impl Database {
     {
         match self {
             Self::Sqlite { queue, .. } => queue.run(job).await,
-            Self::Postgres(pool) => {
-                let pool = pool.clone();
+            Self::Postgres { writers, .. } => {
+                let pool = writers.clone();
                 // In a task of its own: a caller that goes away must not leave a transaction half done.
                 let task = tokio::spawn(async move {
                     let mut tx = Tx::new(Conn::PostgresTx(pool.begin().await?));
@@ -425,7 +434,7 @@ impl Database {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Sqlite { .. } => "sqlite",
-            Self::Postgres(_) => "postgres",
+            Self::Postgres { .. } => "postgres",
         }
     }
 
@@ -437,7 +446,10 @@ impl Database {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { readers, writers } => {
+                readers.close().await;
+                writers.close().await;
+            }
         }
     }
 }

@@ -30,6 +30,10 @@ pub struct Family {
     pub idle_until: UnixMillis,
     /// Its validity.
     pub standing: Standing,
+    /// Whether the application, and the organisation that it belongs to, are active.
+    pub application_active: bool,
+    /// Whether the access token that was asked about was revoked by itself.
+    pub token_revoked: bool,
 }
 
 fn digest(cell: Option<Vec<u8>>) -> Option<Digest> {
@@ -59,6 +63,9 @@ impl Record for Family {
         let entry_expires: Option<i64> = cells.next()?;
         let session_ended: Option<i64> = cells.next()?;
         let session_expires: Option<i64> = cells.next()?;
+        let application_active = cells.next::<String>()? == "active"
+            && cells.next::<Option<String>>()?.is_none_or(|org| org == "active");
+        let token_revoked = cells.next()?;
         let offline = entry.is_none();
         let entry = entry.map(|_| EntryStanding {
             // An entry whose session row was pruned is over.
@@ -76,7 +83,20 @@ impl Record for Family {
         };
         let member = org.zip(member).map(|(org, member)| (OrgId::trusted(org), MembershipId::trusted(member)));
         let holding = Holding { application, user, member, sid, epoch };
-        Ok(Self { id, holding, granted, offline, generation, current, previous, rotated_at, idle_until, standing })
+        Ok(Self {
+            id,
+            holding,
+            granted,
+            offline,
+            generation,
+            current,
+            previous,
+            rotated_at,
+            idle_until,
+            standing,
+            application_active,
+            token_revoked,
+        })
     }
 }
 
@@ -104,18 +124,21 @@ impl Record for MemberCells {
     }
 }
 
-/// A family with its standing, by one statement.
+/// A family with its standing, by one statement; `jti` is the access token that is asked about, or empty.
 ///
 /// # Errors
 /// The database's.
-pub async fn find(conn: &mut Conn, id: &FamilyId) -> Result<Option<Family>> {
+pub async fn find(conn: &mut Conn, id: &FamilyId, jti: &str) -> Result<Option<Family>> {
     conn.query(
         "SELECT f.id, f.application_id, f.user_id, f.org_id, f.membership_id, f.entry_id, f.sid, f.epoch, f.granted,
            f.generation, f.secret_hash, f.previous_hash, f.rotated_at, f.idle_until, f.expires_at, f.ended_at, u.state,
            m.id, m.state, m.acv, m.acv_least, m.epoch, o.state, o.slug, o.owner_id,
-           e.ended_at, e.expires_at, s.ended_at, s.expires_at
+           e.ended_at, e.expires_at, s.ended_at, s.expires_at, a.state, ao.state,
+           EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.jti = $2)
          FROM token_families f
          JOIN users u ON u.id = f.user_id
+         JOIN applications a ON a.id = f.application_id
+         LEFT JOIN orgs ao ON ao.id = a.org_id
          LEFT JOIN memberships m ON m.id = f.membership_id
          LEFT JOIN orgs o ON o.id = f.org_id
          LEFT JOIN session_entries e ON e.id = f.entry_id
@@ -123,6 +146,7 @@ pub async fn find(conn: &mut Conn, id: &FamilyId) -> Result<Option<Family>> {
          WHERE f.id = $1",
     )
     .bind(id.as_str().to_owned())
+    .bind(jti.to_owned())
     .optional()
     .await
 }

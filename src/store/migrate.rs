@@ -24,7 +24,7 @@ fn migrator() -> Migrator {
 pub async fn run(db: &Database) -> Result<(), sqlx::Error> {
     let outcome = match db {
         Database::Sqlite { writer, .. } => migrator().run(writer).await,
-        Database::Postgres(pool) => migrator().run(pool).await,
+        Database::Postgres { writers, .. } => migrator().run(writers).await,
     };
     outcome.map_err(|error| corrupt(&format!("migration: {error}")))
 }

@@ -1,1 +1,15 @@
+//! The one integration test binary: stories over the real routes, on SQLite and on PostgreSQL, and the rules of the house.
+//!
+//! A folder is a specification or a story, a test a sentence of the product. `support` builds worlds and the people in
+//! them; who acts is a type (`Browser`, `Client`, `Receiver`, `Installation`), and each can only do what that one could.
 
+mod access;
+mod architecture;
+mod clients;
+mod oidc;
+mod operating;
+mod rows;
+mod sign_in;
+mod source;
+mod support;
+mod tokens;

@@ -2,4 +2,5 @@
 
 pub mod identifier;
 pub mod lockout;
+pub mod password;
 pub mod user;

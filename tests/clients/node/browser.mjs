@@ -8,12 +8,12 @@
  * tests/clients/README.md lists the settings.
  */
 import assert from 'node:assert/strict';
-import { json, optional, report, required, step } from './report.mjs';
-import { Chromium } from './real_browser.mjs';
 import { formPostSteps } from './form_post.mjs';
 import { signInByKeyboard } from './keyboard.mjs';
+import { Chromium } from './real_browser.mjs';
+import { issuer } from './relying_party.mjs';
+import { json, optional, report, required, step } from './report.mjs';
 
-const issuer = required('MUSTER_ISSUER');
 const shop = optional('SHOP_URL')?.replace(/\/$/, '');
 const person = { username: required('USERNAME'), password: required('PASSWORD') };
 const MOST_MILLIS = 5_000; // from the administrator's answer to "signed out" at the shop; the promise is 250 ms at p99
@@ -48,13 +48,27 @@ async function seesRoles(visitor) {
   return { org_roles: shown.org, project_roles: shown.projects };
 }
 
-async function takesAway(admin) {
-  const [role, holder] = [required('TAKE_ROLE'), required('TAKE_FROM')];
-  await admin.press('#roles');
-  await admin.look('roles-board');
-  await admin.press(`button[aria-label="Take ${role} away from ${holder}"]`);
+/** The button of the row that TAKE_ROLE and TAKE_FROM name on the roles board. `act` is `take` or `give`. */
+async function boardButton(admin, act) {
+  const row = [required('TAKE_FROM'), required('TAKE_ROLE')];
+  const at = await admin.page.evaluate(([holder, role]) => {
+    const rows = [...document.querySelectorAll('#board tbody tr')];
+    return rows.findIndex((line) => line.querySelector('th').innerText.trim() === holder && line.querySelector('.badge').innerText.trim() === role);
+  }, row);
+  assert.ok(at >= 0, `no row ${row.join(', ')} on the roles board: ${await admin.text()}`);
+  return `#board tbody tr:nth-child(${at + 1}) button[value="${act}"]`;
+}
+
+async function changesRole(admin, act) {
+  await admin.press(await boardButton(admin, act));
   assert.ok(await admin.has('#receipt'), `no receipt: ${await admin.text()}`);
   return performance.now();
+}
+
+async function takesAway(admin) {
+  await admin.press('#roles');
+  await admin.look('roles-board');
+  return changesRole(admin, 'take');
 }
 
 /** Reloads, and does nothing else, until the shop says that the sign-in is over. */
@@ -68,8 +82,7 @@ async function isSignedOut(visitor, takenAt) {
 }
 
 async function signsInAgain(visitor, admin) {
-  await admin.press(`button[aria-label="Give ${required('TAKE_ROLE')} back to ${required('TAKE_FROM')}"]`);
-  assert.ok(await admin.has('#receipt'), `no receipt: ${await admin.text()}`);
+  await changesRole(admin, 'give');
   await visitor.press('#sign-in'); // her session at Muster is over too, so the sign-in page comes
   await signInByKeyboard(visitor, person);
   return seesRoles(visitor);
@@ -122,7 +135,7 @@ async function stories(chromium) {
   const told = {};
   if (shop) Object.assign(told, { shop: await shopSteps(chromium) });
   if (optional('CLIENT_ID')) Object.assign(told, { form_post: await formPostSteps(chromium, person) });
-  await step('no page had a fault', () => assert.deepEqual(chromium.faults, []));
+  await step('no page had a fault', async () => assert.deepEqual(await chromium.settled(), []));
   return told;
 }
 

@@ -6,9 +6,8 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import * as client from 'openid-client';
 import { signInByKeyboard } from './keyboard.mjs';
+import { discover } from './relying_party.mjs';
 import { required, step } from './report.mjs';
-
-const issuer = required('MUSTER_ISSUER');
 
 /** The application's redirect endpoint: keeps the first POST and thanks for it. */
 async function listen(redirectUri) {
@@ -25,13 +24,6 @@ async function listen(redirectUri) {
   });
   await new Promise((resolve, reject) => server.on('error', reject).listen(Number(port), hostname.replace(/[[\]]/g, ''), resolve));
   return { arrival, close: () => server.close() };
-}
-
-async function discover() {
-  const insecure = new URL(issuer).protocol === 'http:';
-  const execute = [client.enableNonRepudiationChecks, ...(insecure ? [client.allowInsecureRequests] : [])];
-  const authentication = client.ClientSecretBasic(required('CLIENT_SECRET'));
-  return client.discovery(new URL(issuer), required('CLIENT_ID'), undefined, authentication, { execute });
 }
 
 /** From the authorization request to tokens, in a browser of its own. */

@@ -8,31 +8,17 @@ import * as oauth from 'oauth4webapi';
 import * as client from 'openid-client';
 import { hasExpectedRoles, isWholeAccessToken, isWholeIdToken, isWholeUserinfo, headerOf, scopes } from './claims.mjs';
 import { Page, PlainBrowser } from './plain_browser.mjs';
+import { discover, insecure, issuer } from './relying_party.mjs';
 import { optional, report, required, step } from './report.mjs';
 import { signIn } from './sign_in.mjs';
 
-const issuer = required('MUSTER_ISSUER');
 const clientId = required('CLIENT_ID');
 const redirectUri = required('REDIRECT_URI');
 const afterLogOut = optional('POST_LOGOUT_REDIRECT_URI');
 const organization = optional('ORGANIZATION');
 const person = { username: required('USERNAME'), password: required('PASSWORD'), organization };
-const insecure = new URL(issuer).protocol === 'http:';
 const browser = new PlainBrowser([redirectUri, afterLogOut].filter(Boolean));
 const startedAt = Math.floor(Date.now() / 1000);
-
-async function discover() {
-  const execute = [client.enableNonRepudiationChecks, ...(insecure ? [client.allowInsecureRequests] : [])];
-  const authentication = client.ClientSecretBasic(required('CLIENT_SECRET'));
-  const config = await client.discovery(new URL(issuer), clientId, undefined, authentication, { execute });
-  const server = config.serverMetadata();
-  assert.equal(server.issuer, issuer);
-  assert.ok(server.supportsPKCE('S256'), 'discovery does not name S256');
-  for (const [name, value] of Object.entries(server)) {
-    if (/_endpoint$|^jwks_uri$/.test(name)) assert.ok(value.startsWith(`${issuer}/`), `${name} is ${value}`);
-  }
-  return config;
-}
 
 /** One authorization request, walked through whatever pages it shows. `extra` are parameters such as `prompt`. */
 async function authorize(config, extra = {}) {

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import { optional } from './report.mjs';
@@ -48,7 +49,7 @@ export class Chromium {
     page.on('console', (message) => {
       // Chromium also logs the status of the page itself; an error page is no fault.
       const ofThePage = message.text().startsWith('Failed to load resource') && message.location().url === page.url();
-      if (['error', 'warning'].includes(message.type()) && !ofThePage) fault(`${message.text()} (${message.location().url})`);
+      if (['error', 'warning'].includes(message.type()) && !ofThePage) fault(message.text().trim());
     });
     page.on('requestfailed', (request) => {
       const reason = request.failure()?.errorText;
@@ -101,9 +102,15 @@ export class Chromium {
     }
   }
 
+  /** All faults, those included that Chromium reports a little after the page has gone. */
+  async settled() {
+    await setTimeout(300);
+    return this.faults;
+  }
+
   /** After a failure: the faults so far on standard error, and a picture of every page as it stands. */
   async explain() {
-    for (const fault of this.faults) console.error(`fault: ${fault}`);
+    for (const fault of await this.settled()) console.error(`fault: ${fault}`);
     for (const [n, page] of this.browser.contexts().flatMap((context) => context.pages()).entries()) {
       await page.screenshot({ path: join(this.folder, `failure-${n + 1}.png`) }).catch(() => undefined);
     }

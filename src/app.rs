@@ -1,0 +1,140 @@
+//! The bundle of handles that flows work with; cheap to clone, built by `serve` and by tests alike.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::domain::oauth::application::Application;
+use crate::kernel::secret::Chance;
+use crate::kernel::time::{Clock, SECOND, UnixMillis};
+use crate::outside::hasher::{Hasher, HasherConfig};
+use crate::outside::keyring::Keyring;
+use crate::outside::relying_party::{RelyingParty, RelyingPartyConfig, SendError};
+use crate::outside::sealer::Sealer;
+use crate::store::db::Database;
+
+/// Everything that a flow needs, and nothing that knows HTTP.
+#[derive(Clone)]
+pub struct App(Arc<Handles>);
+
+/// The handles themselves.
+pub struct Handles {
+    /// The settings.
+    pub config: Config,
+    /// The database.
+    pub db: Database,
+    /// The signing keys.
+    pub keyring: Keyring,
+    /// Seals and message authentication with the instance key.
+    pub sealer: Sealer,
+    /// The bounded pool that hashes passwords.
+    pub hasher: Hasher,
+    /// How applications are told.
+    pub relying_party: RelyingParty,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where chance comes from.
+    pub chance: Arc<dyn Chance>,
+    /// Registrations that were read before; each use compares their stamp with the database.
+    pub applications: Cache<String, (UnixMillis, Arc<Application>)>,
+    /// Rung after a change that wrote outbox rows: a hint, never a need.
+    pub outbox_bell: Arc<Notify>,
+    /// Rung when a token was met whose key this node doesn't know yet.
+    pub keys_bell: Arc<Notify>,
+    /// Token events that wait to be written together.
+    pub tally: crate::kernel::tally::Tally,
+}
+
+/// What `App` is made from, besides the settings.
+pub struct Parts {
+    /// The database.
+    pub db: Database,
+    /// The instance key.
+    pub instance_key: [u8; 32],
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where chance comes from.
+    pub chance: Arc<dyn Chance>,
+}
+
+impl App {
+    /// Puts the handles together. The keyring is empty until `flows::rotate_keys::load`.
+    ///
+    /// # Errors
+    /// The extra certificate authority can't be read.
+    pub fn new(config: Config, parts: Parts) -> Result<Self, SendError> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let passwords = &config.passwords;
+        let hasher = Hasher::new(HasherConfig {
+            threads: passwords.threads.unwrap_or_else(|| cores.saturating_sub(1).max(1)),
+            queue: passwords.queue,
+            wait_ms: passwords.queue_wait_ms,
+            m: passwords.memory_kib,
+            t: passwords.iterations,
+            p: passwords.parallelism,
+        });
+        let extra_ca_pem = match &config.outbound.extra_ca {
+            Some(path) => Some(std::fs::read(path).map_err(|_| SendError::Certificates)?),
+            None => None,
+        };
+        let relying_party = RelyingParty::new(RelyingPartyConfig {
+            allow_hosts: config.outbound.allow_hosts.clone(),
+            extra_ca_pem,
+            ..RelyingPartyConfig::default()
+        })?;
+        Ok(Self(Arc::new(Handles {
+            db: parts.db,
+            keyring: Keyring::empty(),
+            sealer: Sealer::new(parts.instance_key),
+            hasher,
+            relying_party,
+            clock: parts.clock,
+            chance: parts.chance,
+            applications: Cache::builder().max_capacity(10_000).build(),
+            outbox_bell: Arc::new(Notify::new()),
+            keys_bell: Arc::new(Notify::new()),
+            tally: crate::kernel::tally::Tally::default(),
+            config,
+        })))
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// The issuer: an origin without a slash at its end.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.config.issuer
+    }
+
+    /// An address under the issuer.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.config.issuer)
+    }
+
+    /// How long a browser session may stand idle, in milliseconds.
+    #[must_use]
+    pub fn session_idle(&self) -> i64 {
+        self.config.sessions.idle_secs * SECOND
+    }
+
+    /// How long a browser session lives at most, in milliseconds.
+    #[must_use]
+    pub fn session_absolute(&self) -> i64 {
+        self.config.sessions.absolute_secs * SECOND
+    }
+}
+
+impl Deref for App {
+    type Target = Handles;
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
+}

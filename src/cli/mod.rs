@@ -1,0 +1,234 @@
+//! The command line: words in, an exit code out. Facts go to stdout, reasons to stderr.
+//!
+//! Every command reads the settings first. What a command does to access goes through the one door, as any page does;
+//! `plan` and `apply` ask for changes, `dev` too, and nothing here writes access by itself.
+
+mod apply;
+mod dev;
+mod doctor;
+mod keys;
+mod migrate;
+mod names;
+mod open;
+mod serve;
+mod words;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::log::{Log, LogFormat};
+use crate::config::{Config, ConfigError, Overrides};
+
+/// Muster, an identity provider: access is exactly what the bindings say, now.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, propagate_version = true)]
+struct Line {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes; each wins over the file and the environment.
+#[derive(Clone, Debug, Default, Args)]
+struct Globals {
+    /// The settings, a TOML file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the database and the instance key live (`MUSTER_DATA_DIR`)
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// The address and port to listen on (`MUSTER_LISTEN`)
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// The https address that browsers use (`MUSTER_ISSUER`)
+    #[arg(long, global = true, value_name = "URL")]
+    issuer: Option<String>,
+    /// A PostgreSQL server; the variable keeps its password out of the process list (`MUSTER_DATABASE_URL`)
+    #[arg(long, global = true, value_name = "URL", hide_default_value = true)]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer requests until SIGTERM or SIGINT
+    Serve {
+        /// Bring a PostgreSQL database to this build's schema first (SQLite does so by itself)
+        #[arg(long)]
+        migrate: bool,
+    },
+    /// Bring the database to this build's schema
+    Migrate,
+    /// See and rotate the keys that sign tokens
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Check what an operator would check; exit code 1 if something must be mended
+    Doctor,
+    /// Say what `apply` would change, and whose access would end
+    Plan {
+        /// The wanted state, a TOML file
+        file: PathBuf,
+    },
+    /// Make organisations, people, groups, roles and applications what a file says
+    Apply {
+        /// The wanted state, a TOML file
+        file: PathBuf,
+    },
+    /// Run a demo on this machine: Muster, an organisation with people, and a shop that signs them in
+    Dev {
+        /// The port to listen on, instead of the first free one from 8080
+        #[arg(long)]
+        port: Option<u16>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Show the keys whose signatures hold
+    List,
+    /// Make new keys; the old ones hold until the last token that they signed has run out
+    Rotate,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = Line::parse();
+    match in_runtime(line) {
+        Ok(code) => code,
+        Err(error) => {
+            reason(format_args!("muster: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn in_runtime(line: Line) -> anyhow::Result<ExitCode> {
+    // It fails only where one is installed already, and that one is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime can't start")?;
+    let outcome = runtime.block_on(Box::pin(carry_out(line)));
+    // A key that is still being made must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn carry_out(line: Line) -> anyhow::Result<ExitCode> {
+    let Line { globals, command } = line;
+    match command {
+        Command::Doctor => doctor::run(globals.load()).await,
+        Command::Dev { port } => dev::run(globals, port).await,
+        Command::Serve { migrate } => serve::run(globals.ready()?, migrate).await,
+        Command::Migrate => migrate::run(globals.ready()?).await,
+        Command::Keys { command: KeysCommand::List } => keys::list(globals.ready()?).await,
+        Command::Keys { command: KeysCommand::Rotate } => keys::rotate(globals.ready()?).await,
+        Command::Plan { file } => apply::plan(globals.ready()?, &file).await,
+        Command::Apply { file } => apply::apply(globals.ready()?, &file).await,
+    }
+}
+
+impl Globals {
+    fn load(self) -> Result<Config, ConfigError> {
+        let (file, flags) = self.split();
+        Config::load(file.as_deref(), variables(), flags)
+    }
+
+    fn split(self) -> (Option<PathBuf>, Overrides) {
+        let Self { config, data_dir, listen, issuer, database_url } = self;
+        (config, Overrides { data_dir, listen, issuer, database_url, ..Overrides::default() })
+    }
+
+    /// The settings, with the log started as they say.
+    fn ready(self) -> anyhow::Result<Config> {
+        let config = self.load().map_err(|error| unusable(&error))?;
+        start_log(&config.log)?;
+        Ok(config)
+    }
+}
+
+/// What is wrong with the settings, a line each.
+fn unusable(error: &ConfigError) -> anyhow::Error {
+    let lines: Vec<String> = error.faults().iter().map(|fault| format!("\n  {}: {}", fault.key, fault.reason)).collect();
+    anyhow::anyhow!("the settings can't be used:{}", lines.concat())
+}
+
+/// The environment, as far as it is text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
+}
+
+fn start_log(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.filter).with_context(|| format!("log.filter: {:?} is no filter", log.filter))?;
+    let lines = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(filter);
+    let started = match log.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("the log can't be started: {error}"))
+}
+
+/// A fact, to stdout, at once. Whoever closed the pipe doesn't want it any more.
+fn say(fact: impl Display) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{fact}").and_then(|()| out.flush());
+}
+
+/// A reason, to stderr.
+fn reason(reason: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{reason}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_put_together_without_contradictions() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_is_understood_before_and_after_the_command() {
+        for words in [["muster", "--data-dir", "d", "serve", "--migrate"], ["muster", "serve", "--migrate", "--data-dir", "d"]] {
+            let line = Line::try_parse_from(words).unwrap();
+            assert_eq!(line.globals.data_dir, Some(PathBuf::from("d")));
+            assert!(matches!(line.command, Command::Serve { migrate: true }));
+        }
+        assert!(Line::try_parse_from(["muster"]).is_err());
+        assert!(Line::try_parse_from(["muster", "plan"]).is_err());
+        assert!(Line::try_parse_from(["muster", "--listen", "8080", "serve"]).is_err());
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_a_fault_is_told_with_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("muster.toml");
+        std::fs::write(&file, "issuer = \"https://one.test\"").unwrap();
+        let flags = |issuer: &str| Globals {
+            config: Some(file.clone()),
+            issuer: Some(issuer.to_owned()),
+            ..Globals::default()
+        };
+        assert_eq!(flags("https://two.test").load().unwrap().issuer, "https://two.test");
+        let told = unusable(&flags("http://two.test").load().unwrap_err()).to_string();
+        assert!(told.starts_with("the settings can't be used:\n  issuer: "), "{told}");
+    }
+}

@@ -1,0 +1,152 @@
+//! What can be wrong with an apply file without looking at any database. All of it is found, not only the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{ApplicationTable, ApplyFile, BindingTable, FileFault, OrganisationTable, PersonTable, RoleWord, filled};
+use crate::domain::access::permission::known;
+use crate::domain::access::role::is_own_key;
+use crate::domain::oauth::application::ApplicationState;
+use crate::domain::people::identifier;
+use crate::kernel::fold;
+use crate::kernel::id::ApplicationId;
+
+#[derive(Default)]
+struct Faults(Vec<FileFault>);
+
+impl Faults {
+    fn add(&mut self, table: &str, reason: impl Into<String>) {
+        self.0.push(FileFault { table: table.to_owned(), reason: reason.into() });
+    }
+
+    /// Names that one key stands for must be there once.
+    fn twice<'a>(&mut self, table: &str, field: &str, key: fn(&str) -> String, names: impl Iterator<Item = &'a str>) {
+        let mut seen = BTreeSet::new();
+        for name in names {
+            if !seen.insert(key(name)) {
+                self.add(table, format!("{field} \"{name}\" stands twice"));
+            }
+        }
+    }
+
+    fn roles<'a>(&mut self, table: &str, words: impl Iterator<Item = &'a String>) {
+        for word in words {
+            if let Err(reason) = word.parse::<RoleWord>() {
+                self.add(table, format!("roles: {reason}"));
+            }
+        }
+    }
+}
+
+/// Every fault of the file, from top to bottom.
+pub(super) fn all(file: &ApplyFile) -> Vec<FileFault> {
+    let mut faults = Faults::default();
+    faults.twice("organisation", "slug", exact, file.organisations.iter().map(|table| table.slug.as_str()));
+    faults.twice("application", "client_id", exact, file.applications.iter().map(|table| table.client_id.as_str()));
+    for table in &file.organisations {
+        organisation(table, &mut faults);
+    }
+    for table in &file.applications {
+        application(table, &mut faults);
+    }
+    faults.0
+}
+
+fn exact(text: &str) -> String {
+    text.to_owned()
+}
+
+fn organisation(table: &OrganisationTable, faults: &mut Faults) {
+    let here = table.label();
+    faults.twice(&format!("{here}, project"), "key", exact, table.projects.iter().map(|project| project.key.as_str()));
+    faults.twice(&format!("{here}, role"), "key", exact, table.roles.iter().map(|role| role.key.as_str()));
+    faults.twice(&format!("{here}, group"), "name", fold::key, table.groups.iter().map(|group| group.name.as_str()));
+    let user_names = table.people.iter().map(|person| person.user_name.as_str());
+    faults.twice(&format!("{here}, person"), "user_name", identifier::key, user_names);
+    let owner = identifier::key(&table.owner);
+    if !table.people.iter().any(|person| identifier::key(&person.user_name) == owner) {
+        faults.add(&here, format!("owner \"{}\" is none of its people", table.owner));
+    }
+    for role in &table.roles {
+        let here = table.label_of("role", &role.key);
+        if !is_own_key(&role.key) {
+            faults.add(&here, "a role's key has 1 to 64 of a-z, 0-9, - and _, and begins with a letter");
+        }
+        for word in role.permissions.iter().filter(|word| known(word).is_none()) {
+            faults.add(&here, format!("permissions: \"{word}\" is not in the catalogue of permissions"));
+        }
+    }
+    for person in &table.people {
+        check_person(&table.label_of("person", &person.user_name), person, faults);
+    }
+    shared_identifiers(table, faults);
+    for group in &table.groups {
+        faults.roles(&table.label_of("group", &group.name), group.roles.iter());
+    }
+    for binding in &table.bindings {
+        check_binding(&table.label_of("binding", &binding.role), binding, faults);
+    }
+}
+
+fn check_person(here: &str, person: &PersonTable, faults: &mut Faults) {
+    let optional = |text: Option<&String>, check: fn(&str) -> Result<(), &'static str>| filled(text).map_or(Ok(()), |text| check(&text));
+    for (field, verdict) in [
+        ("user_name", identifier::check_user_name(&person.user_name)),
+        ("email", optional(person.email.as_ref(), identifier::check_email)),
+        ("phone", optional(person.phone.as_ref(), identifier::check_phone)),
+    ] {
+        if let Err(reason) = verdict {
+            faults.add(here, format!("{field}: {reason}"));
+        }
+    }
+    if person.password_env.is_some() && person.password_hash.is_some() {
+        faults.add(here, "password_env and password_hash can't both be given");
+    }
+    if person.password_hash.as_ref().is_some_and(|hash| !hash.expose().starts_with("$argon2")) {
+        faults.add(here, "password_hash must be an Argon2 hash in PHC form: \"$argon2id$…\"");
+    }
+    faults.roles(here, person.roles.iter());
+}
+
+/// User names, e-mail addresses and phone numbers share one name space in an organisation.
+fn shared_identifiers(table: &OrganisationTable, faults: &mut Faults) {
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+    for person in &table.people {
+        let texts = [("user_name", Some(&person.user_name)), ("email", person.email.as_ref()), ("phone", person.phone.as_ref())];
+        for (field, text) in texts {
+            let Some(text) = filled(text) else { continue };
+            if let Some(other) = taken.insert(identifier::key(&text), &person.user_name)
+                && identifier::key(other) != identifier::key(&person.user_name)
+            {
+                let here = table.label_of("person", &person.user_name);
+                faults.add(&here, format!("{field} \"{text}\" identifies person \"{other}\" too"));
+            }
+        }
+    }
+}
+
+fn check_binding(here: &str, binding: &BindingTable, faults: &mut Faults) {
+    if binding.group.is_some() == binding.person.is_some() {
+        faults.add(here, "give either a group or a person");
+    }
+    if binding.not_before.is_none() && binding.not_after.is_none() {
+        faults.add(here, "without not_before and not_after it belongs into the roles of its group or person");
+    }
+    let window = binding.window();
+    if window.not_before >= window.not_after {
+        faults.add(here, "not_after must lie after not_before");
+    }
+    faults.roles(here, std::iter::once(&binding.role));
+}
+
+fn application(table: &ApplicationTable, faults: &mut Faults) {
+    let here = table.label();
+    if table.secret_env.is_some() && !table.has_secret() {
+        faults.add(&here, format!("secret_env: {} has no secret", table.auth_method));
+    }
+    let registration = table.registration(ApplicationId::from_u128(0), None, ApplicationState::Active, Vec::new());
+    if let Err(found) = registration.validate() {
+        for fault in found {
+            faults.add(&here, format!("{}: {}", fault.field, fault.reason));
+        }
+    }
+}

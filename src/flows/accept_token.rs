@@ -1,0 +1,73 @@
+//! Whether an access token of ours is honoured now: signature, type, time, and the state in the database.
+
+use serde_json::{Map, Value};
+
+use super::find_application;
+use crate::app::App;
+use crate::domain::oidc::access_token;
+use crate::kernel::id::FamilyId;
+use crate::kernel::time::UnixMillis;
+use crate::outside::keyring::TokenError;
+use crate::store::db::{Conn, Result};
+use crate::store::families::{self, Family};
+
+/// An access token that is honoured.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its claims.
+    pub claims: Map<String, Value>,
+    /// The family that it came from; `None` for an application's own token.
+    pub family: Option<Family>,
+}
+
+/// What the claims say under a name, if it is a text.
+#[must_use]
+pub fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    claims.get(name).and_then(Value::as_str)
+}
+
+/// Judges an access token; `None` for every reason not to honour it. One statement, or one and its application's.
+///
+/// # Errors
+/// The database's: then nothing is honoured either.
+pub async fn accept(app: &App, conn: &mut Conn, token: &str) -> Result<Option<Accepted>> {
+    let now = app.now();
+    let claims = match app.keyring.verify(token, &[access_token::TYP], now) {
+        Ok(claims) => claims,
+        Err(TokenError::UnknownKey) => {
+            // Another node may have made the key a moment ago.
+            app.keys_bell.notify_one();
+            return Ok(None);
+        }
+        Err(_) => return Ok(None),
+    };
+    let live = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| now < UnixMillis::from_seconds(exp));
+    if !live || text(&claims, "iss") != Some(app.issuer()) {
+        return Ok(None);
+    }
+    let Some(jti) = text(&claims, "jti").map(str::to_owned) else { return Ok(None) };
+    let family = jti.split_once('.').and_then(|(family, _)| family.parse::<FamilyId>().ok());
+    match family {
+        Some(id) => of_family(conn, claims, &id, &jti, now).await,
+        None => of_application(app, conn, claims, &jti).await,
+    }
+}
+
+async fn of_family(conn: &mut Conn, claims: Map<String, Value>, id: &FamilyId, jti: &str, now: UnixMillis) -> Result<Option<Accepted>> {
+    let Some(family) = families::find(conn, id, jti).await? else { return Ok(None) };
+    let acv = claims.get("acv").and_then(Value::as_i64);
+    let honoured = !family.token_revoked
+        && family.application_active
+        && text(&claims, "sub") == Some(family.holding.user.as_str())
+        && family.standing.judge_access_token(acv, now).is_ok();
+    Ok(honoured.then_some(Accepted { claims, family: Some(family) }))
+}
+
+async fn of_application(app: &App, conn: &mut Conn, claims: Map<String, Value>, jti: &str) -> Result<Option<Accepted>> {
+    let Some(client_id) = text(&claims, "client_id") else { return Ok(None) };
+    if text(&claims, "sub") != Some(client_id) || find_application::active(app, conn, client_id).await?.is_none() {
+        return Ok(None);
+    }
+    let revoked = families::is_revoked(conn, jti).await?;
+    Ok((!revoked).then_some(Accepted { claims, family: None }))
+}

@@ -1,0 +1,226 @@
+//! The one door: every mutation that can alter who may do what goes through here, whoever asks.
+//!
+//! In one transaction: lock the organisations, authorise the actor, check source and invariants, write, compare
+//! grants before and after, raise counters, end sessions and token families, write the audit record and the outbox,
+//! keep the receipt. A dry run does the very same and is undone, so that a preview can't disagree with the act.
+
+mod authorise;
+mod carry_out;
+mod describe;
+mod orgs_of;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::app::App;
+use crate::domain::access::Verdict;
+use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Receipt};
+use crate::flows::end_sessions;
+use crate::kernel::id::{ChangeId, OrgId, UserId};
+use crate::kernel::time::UnixMillis;
+use crate::store::access_edit::{AccessEdit, Outcome};
+use crate::store::db::{LIST, Tx};
+use crate::store::{audit, orgs};
+
+/// Why a change was refused. Nothing was written but an audit row.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The actor may not do it.
+    #[error("{act}: this needs {needs}")]
+    Denied {
+        /// What was asked.
+        act: String,
+        /// The permission that is missing, or why even that would not do.
+        needs: String,
+    },
+    /// Something that the change names is not there, or belongs to another organisation.
+    #[error("{0} was not found")]
+    NotFound(String),
+    /// A name or key is taken.
+    #[error("{0}")]
+    Conflict(String),
+    /// What the change says is not acceptable.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// A sentence that says what to do.
+        reason: String,
+    },
+    /// A connection owns what the change would write.
+    #[error("managed by {connection}; change it there")]
+    ManagedByIdp {
+        /// The connection.
+        connection: String,
+    },
+    /// It would leave the organisation without what it needs: its owner.
+    #[error("{0}")]
+    Blocked(String),
+    /// The database failed; nothing was changed.
+    #[error("the database failed")]
+    Store(#[from] sqlx::Error),
+}
+
+impl Refusal {
+    /// The machine's word for it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Denied { .. } => "denied",
+            Self::NotFound(_) => "not_found",
+            Self::Conflict(_) => "conflict",
+            Self::Invalid { .. } => "invalid",
+            Self::ManagedByIdp { .. } => "managed_by_idp",
+            Self::Blocked(_) => "blocked",
+            Self::Store(_) => "unavailable",
+        }
+    }
+}
+
+/// Carries out changes as one: all of them or none.
+///
+/// # Errors
+/// Why not; see [`Refusal`]. A refusal leaves an audit row in a transaction of its own.
+pub async fn change_access(app: &App, actor: &Actor, changes: Vec<Change>, mode: Mode) -> Result<Receipt, Refusal> {
+    let (now, by) = (app.now(), actor.clone());
+    let asked: Vec<String> = changes.iter().map(describe::line).collect();
+    let concerned = changes.iter().find_map(orgs_of::named).cloned();
+    let outcome = app.db.write(move |tx| Box::pin(carry(tx, by, changes, mode, now))).await;
+    match outcome {
+        Ok(receipt) => {
+            if mode == Mode::Act && !receipt.told.is_empty() {
+                app.outbox_bell.notify_waiters();
+                app.outbox_bell.notify_one();
+            }
+            Ok(receipt)
+        }
+        Err(refusal) => {
+            if mode == Mode::Act {
+                record_refusal(app, actor, concerned, asked.join("; "), &refusal).await;
+            }
+            Err(refusal)
+        }
+    }
+}
+
+async fn carry(tx: &mut Tx, actor: Actor, changes: Vec<Change>, mode: Mode, now: UnixMillis) -> Result<Receipt, Refusal> {
+    let orgs = orgs_of::all(tx, &changes).await?;
+    let mut edit = AccessEdit::open(tx, &orgs, now).await?;
+    let mut acts = Vec::new();
+    let mut aside = end_sessions::Aside::default();
+    for change in &changes {
+        authorise::check(&mut edit, &actor, change).await?;
+        if carry_out::one(&mut edit, change, &mut aside).await? {
+            acts.push(describe::line(change));
+        }
+    }
+    let (tx, outcomes) = edit.settle().await?;
+    check_owners(tx, &orgs).await?;
+    let id = ChangeId::fresh();
+    let (ended, told) = end_sessions::after_change(tx, &id, &outcomes, &aside, now).await?;
+    let members = member_receipts(tx, outcomes).await?;
+    let receipt = Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
+    keep(tx, &receipt, &orgs, &changes).await?;
+    if mode == Mode::DryRun {
+        tx.undo();
+    }
+    Ok(receipt)
+}
+
+/// An organisation that has an owner keeps one who is a member of it.
+async fn check_owners(tx: &mut Tx, orgs: &BTreeSet<OrgId>) -> Result<(), Refusal> {
+    for org in orgs {
+        let Some(found) = orgs::find(tx, org).await? else { continue };
+        if let Some(owner) = found.owner
+            && crate::store::memberships::find(tx, org, &owner).await?.is_none()
+        {
+            return Err(Refusal::Blocked("Transfer ownership before removing the owner.".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+async fn member_receipts(tx: &mut Tx, outcomes: Vec<Outcome>) -> Result<Vec<MemberReceipt>, sqlx::Error> {
+    let ids: BTreeSet<String> = outcomes.iter().map(|o| o.user.as_str().to_owned()).collect();
+    let ids: Vec<String> = ids.into_iter().collect();
+    let mut names: BTreeMap<UserId, String> = BTreeMap::new();
+    for chunk in ids.chunks(LIST) {
+        let rows: Vec<(String, String)> =
+            tx.query_in("SELECT id, user_name FROM users WHERE id IN (@)", chunk).all().await?;
+        names.extend(rows.into_iter().map(|(id, name)| (UserId::trusted(id), name)));
+    }
+    Ok(outcomes
+        .into_iter()
+        .map(|Outcome { org, member, user, difference, verdict }| MemberReceipt {
+            user_name: names.get(&user).cloned().unwrap_or_default(),
+            org,
+            member,
+            user,
+            lost: difference.lost,
+            gained: difference.gained,
+            verdict,
+        })
+        .collect())
+}
+
+async fn keep(tx: &mut Tx, receipt: &Receipt, orgs: &BTreeSet<OrgId>, changes: &[Change]) -> Result<(), Refusal> {
+    if receipt.is_empty() && receipt.ended == Ended::default() {
+        return Ok(()); // a change that changes nothing leaves no trace
+    }
+    let mut all: Vec<OrgId> = Vec::new();
+    for org in orgs.iter().chain(changes.iter().filter_map(orgs_of::named)) {
+        if !all.contains(org) && orgs::find(tx, org).await?.is_some() {
+            all.push(org.clone());
+        }
+    }
+    audit::keep_receipt(tx, receipt, &all).await?;
+    let ends = receipt.members.iter().filter(|m| m.verdict == Verdict::End).count();
+    let detail = serde_json::json!({
+        "acts": receipt.acts, "members": receipt.members.len(), "ends": ends,
+        "sessions": receipt.ended.sessions, "token_families": receipt.ended.token_families,
+    });
+    let detail = detail.to_string();
+    let summary = receipt.acts.join("; ");
+    let chains: Vec<Option<&OrgId>> = if all.is_empty() { vec![None] } else { all.iter().map(Some).collect() };
+    for org in chains {
+        let entry = audit::Entry {
+            org,
+            at: receipt.at,
+            actor: &receipt.actor,
+            action: &summary,
+            accepted: true,
+            change: Some(&receipt.id),
+            detail: &detail,
+        };
+        audit::append(tx, &entry).await?;
+    }
+    Ok(())
+}
+
+async fn record_refusal(app: &App, actor: &Actor, org: Option<OrgId>, asked: String, refusal: &Refusal) {
+    let (at, actor) = (app.now(), actor.label());
+    let detail = serde_json::json!({ "code": refusal.code(), "reason": refusal.to_string() }).to_string();
+    let written: Result<(), sqlx::Error> = app
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                let known = match &org {
+                    Some(id) => orgs::find(tx, id).await?.is_some(),
+                    None => false,
+                };
+                let entry = audit::Entry {
+                    org: org.as_ref().filter(|_| known),
+                    at,
+                    actor: &actor,
+                    action: &asked,
+                    accepted: false,
+                    change: None,
+                    detail: &detail,
+                };
+                audit::append(tx, &entry).await
+            })
+        })
+        .await;
+    if let Err(error) = written {
+        tracing::error!(%error, "a refusal was not recorded");
+    }
+}

@@ -1,0 +1,83 @@
+//! Ends exactly the sessions and token families that a change or a logout ends, and enqueues who is told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::access::Verdict;
+use crate::domain::change::{Ended, Told};
+use crate::kernel::id::{ApplicationId, ChangeId, MembershipId, OutboxId, SessionId, UserId};
+use crate::kernel::time::UnixMillis;
+use crate::store::access_edit::Outcome;
+use crate::store::db::{Result, Tx};
+use crate::store::sessions::{self, EndedEntry, Farewell};
+use crate::store::{applications, outbox};
+
+/// What a change ends besides the members whom it touched.
+#[derive(Debug, Default)]
+pub struct Aside {
+    /// Accounts that end everywhere, outside organisations too, and why.
+    pub users: BTreeMap<UserId, &'static str>,
+    /// Applications whose tokens die.
+    pub applications: BTreeSet<ApplicationId>,
+}
+
+/// Ends what the verdicts and the rest of a change end.
+///
+/// # Errors
+/// The database's.
+pub async fn after_change(tx: &mut Tx, change: &ChangeId, outcomes: &[Outcome], aside: &Aside, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
+    let members: Vec<MembershipId> =
+        outcomes.iter().filter(|o| o.verdict == Verdict::End).map(|o| o.member.clone()).collect();
+    let mut entries = Vec::new();
+    let mut families = Vec::new();
+    if !members.is_empty() {
+        entries.extend(sessions::end_entries_of_members(tx, &members, now).await?);
+        families.extend(sessions::end_families_of_members(tx, &members, "access_lost", now).await?);
+    }
+    for (user, reason) in &aside.users {
+        entries.extend(sessions::end_entries_of_user(tx, user, now).await?);
+        families.extend(sessions::end_families_of_user(tx, user, reason, now).await?);
+        sessions::end_sessions_of_user(tx, user, now).await?;
+    }
+    for application in &aside.applications {
+        families.extend(sessions::end_families_of_application(tx, application, now).await?);
+    }
+    finish(tx, Some(change), entries, families, now).await
+}
+
+/// Ends a whole browser session: its entries, and the families within it. Offline access outlives it.
+///
+/// # Errors
+/// The database's.
+pub async fn of_browser(tx: &mut Tx, session: &SessionId, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
+    let entries = sessions::end_entries_of_session(tx, session, now).await?;
+    let families = sessions::end_families_of_entries(tx, &entries, "signed_out", now).await?;
+    sessions::end_session(tx, session, now).await?;
+    finish(tx, None, entries, families, now).await
+}
+
+async fn finish(tx: &mut Tx, change: Option<&ChangeId>, entries: Vec<EndedEntry>, families: Vec<Farewell>, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
+    let ended = Ended { sessions: entries.len() as u64, token_families: families.len() as u64 };
+    let emptied: BTreeSet<SessionId> = entries.iter().map(|entry| entry.session.clone()).collect();
+    sessions::end_emptied(tx, &emptied, now).await?;
+    let mut farewells: BTreeSet<Farewell> = sessions::farewells(tx, &entries).await?.into_iter().collect();
+    farewells.extend(families);
+    Ok((ended, tell(tx, change, farewells, now).await?))
+}
+
+/// One outbox row for each application with a back-channel logout address and each session of it.
+async fn tell(tx: &mut Tx, change: Option<&ChangeId>, farewells: BTreeSet<Farewell>, now: UnixMillis) -> Result<Vec<Told>> {
+    let mut told: BTreeMap<ApplicationId, Option<Told>> = BTreeMap::new();
+    for Farewell { application, user, sid } in farewells {
+        if !told.contains_key(&application) {
+            let found = applications::find(tx, &application).await?.filter(|a| a.backchannel_logout_uri.is_some());
+            let line = found.map(|a| Told { client_id: a.client_id, logout_tokens: 0 });
+            told.insert(application.clone(), line);
+        }
+        let Some(Some(line)) = told.get_mut(&application) else { continue };
+        line.logout_tokens += 1;
+        let message = outbox::Message::BackchannelLogout { user, sid };
+        let row = outbox::NewRow { id: OutboxId::fresh(), receiver: application, change: change.cloned(), message };
+        outbox::put(tx, &row, now).await?;
+    }
+    Ok(told.into_values().flatten().collect())
+}

@@ -1,0 +1,56 @@
+//! The deeds: one file for each, load → decide → write → enqueue. Whatever edge asks, it asks here.
+
+pub mod accept_token;
+pub mod authenticate_client;
+pub mod authorize;
+pub mod bootstrap;
+pub mod change_access;
+pub mod client_credentials;
+pub mod end_sessions;
+pub mod exchange_code;
+pub mod find_application;
+pub mod issue;
+pub mod note_use;
+pub mod refresh;
+pub mod revoke;
+pub mod rotate_keys;
+pub mod sign_in;
+pub mod sign_out;
+pub mod userinfo;
+
+use crate::domain::oauth::error::{ErrorCode, OAuthError};
+use crate::outside::hasher::Busy;
+use crate::outside::keyring::KeyError;
+
+/// What the protocol's flows fail with: an answer in the protocol's own words, or something that is ours to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The caller's doing.
+    #[error("{}", .0.description)]
+    OAuth(OAuthError),
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[from] sqlx::Error),
+    /// No key signs.
+    #[error("no key signs: {0}")]
+    Keys(#[from] KeyError),
+    /// Too many passwords wait to be hashed.
+    #[error("try again in {} seconds", .0.retry_after_secs)]
+    Busy(Busy),
+}
+
+impl From<OAuthError> for Fault {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+impl From<Busy> for Fault {
+    fn from(busy: Busy) -> Self {
+        Self::Busy(busy)
+    }
+}
+
+/// One answer for every grant that is not honoured, whatever the reason.
+fn invalid_grant() -> Fault {
+    OAuthError::new(ErrorCode::InvalidGrant, "the grant is not valid any more").into()
+}

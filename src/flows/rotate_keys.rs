@@ -1,0 +1,161 @@
+//! Signing keys: made at first start, rotated so that nothing ever fails to verify.
+//!
+//! A new key is published at once, signs after the time for which others may cache the JWKS, and the one before it
+//! holds until the longest token that it signed has run out. The first keys sign at once: nobody has cached anything.
+
+use std::collections::BTreeSet;
+
+use zeroize::Zeroizing;
+
+use super::Fault;
+use crate::app::App;
+use crate::domain::keys::Alg;
+use crate::kernel::id::KeyId;
+use crate::kernel::time::{DAY, MINUTE, SECOND, UnixMillis};
+use crate::outside::keyring::{KeyError, KeyMaterial, RsaBits, generate};
+use crate::store::applications;
+use crate::store::signing_keys::{self, SigningKey};
+
+const PURPOSE: &str = "signing_key";
+
+/// Reads the keys of the database into the keyring.
+///
+/// # Errors
+/// The database's; a key that the instance key doesn't open, or that is damaged.
+pub async fn load(app: &App) -> Result<(), Fault> {
+    let now = app.now();
+    let mut conn = app.db.read().await?;
+    let rows = signing_keys::live(&mut conn, now).await?;
+    drop(conn);
+    let keys: Result<Vec<KeyMaterial>, KeyError> = rows.into_iter().map(|row| open(app, row)).collect();
+    app.keyring.replace(keys?)?;
+    Ok(())
+}
+
+fn open(app: &App, row: SigningKey) -> Result<KeyMaterial, KeyError> {
+    let der = app.sealer.open(PURPOSE, row.kid.as_str(), &row.sealed).map_err(|_| KeyError::Damaged(row.kid.clone()))?;
+    Ok(KeyMaterial {
+        kid: row.kid,
+        alg: row.alg,
+        private_der: Zeroizing::new(der),
+        public_jwk: row.public_jwk,
+        publish_from: row.publish_from,
+        sign_from: row.sign_from,
+        sign_until: row.sign_until,
+        verify_until: row.verify_until,
+    })
+}
+
+/// The algorithms that keys are kept for: ES256 and RS256 always, EdDSA once an application asks for it.
+///
+/// # Errors
+/// The database's.
+pub async fn wanted(app: &App) -> Result<BTreeSet<Alg>, Fault> {
+    let mut conn = app.db.read().await?;
+    let mut wanted = BTreeSet::from([Alg::Es256, Alg::Rs256]);
+    for application in applications::all(&mut conn).await? {
+        wanted.extend([application.id_token_alg, application.access_token_alg]);
+    }
+    Ok(wanted)
+}
+
+/// Makes the first key of every algorithm that has none, and loads the keyring. Two nodes that start at once make one.
+///
+/// # Errors
+/// The database's, or a key can't be made.
+pub async fn ensure(app: &App, algs: &BTreeSet<Alg>) -> Result<(), Fault> {
+    for alg in algs {
+        let (alg, now) = (*alg, app.now());
+        if has_key(app, alg).await? {
+            continue;
+        }
+        let key = make(app, alg, now, now).await?;
+        let made: Result<(), sqlx::Error> = app
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    signing_keys::lock(tx).await?;
+                    let live = signing_keys::live(tx, now).await?;
+                    if live.iter().any(|key| key.alg == alg && key.sign_until > now) {
+                        return Ok(());
+                    }
+                    signing_keys::insert(tx, &key).await
+                })
+            })
+            .await;
+        made?;
+    }
+    load(app).await
+}
+
+async fn has_key(app: &App, alg: Alg) -> Result<bool, Fault> {
+    let now = app.now();
+    let mut conn = app.db.read().await?;
+    Ok(signing_keys::live(&mut conn, now).await?.iter().any(|key| key.alg == alg && key.sign_until > now))
+}
+
+/// Rotates the keys of every algorithm in use; the new keys' ids.
+///
+/// # Errors
+/// The database's, or a key can't be made.
+pub async fn rotate(app: &App) -> Result<Vec<KeyId>, Fault> {
+    let mut rotated = Vec::new();
+    let tokens = &app.config.tokens;
+    let longest = tokens.access_secs.max(tokens.id_secs) * SECOND + MINUTE;
+    for alg in wanted(app).await? {
+        let now = app.now();
+        let sign_from = if has_key(app, alg).await? { now.plus(app.config.keys.jwks_max_age_secs * SECOND) } else { now };
+        let key = make(app, alg, now, sign_from).await?;
+        let kid = key.kid.clone();
+        rotated.push(kid.clone());
+        let done: Result<(), sqlx::Error> = app
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    signing_keys::lock(tx).await?;
+                    signing_keys::insert(tx, &key).await?;
+                    signing_keys::retire(tx, alg, &kid, sign_from, sign_from.plus(longest)).await
+                })
+            })
+            .await;
+        done?;
+    }
+    load(app).await?;
+    Ok(rotated)
+}
+
+/// Rotates when the newest key of an algorithm has signed for longer than the configured days.
+///
+/// # Errors
+/// As [`rotate`].
+pub async fn rotate_if_due(app: &App) -> Result<bool, Fault> {
+    let now = app.now();
+    let mut conn = app.db.read().await?;
+    let live = signing_keys::live(&mut conn, now).await?;
+    drop(conn);
+    let newest = live.iter().map(|key| key.created_at).max();
+    let due = newest.is_some_and(|at| now.since(at) > app.config.keys.rotation_days * DAY);
+    if due {
+        rotate(app).await?;
+    }
+    Ok(due)
+}
+
+/// Makes a key off the runtime's threads (RSA takes a tenth of a second) and seals it.
+async fn make(app: &App, alg: Alg, publish_from: UnixMillis, sign_from: UnixMillis) -> Result<SigningKey, Fault> {
+    let kid = KeyId::fresh();
+    let bits = RsaBits::from_number(app.config.keys.rsa_bits).unwrap_or_default();
+    let (id, not_made) = (kid.clone(), KeyError::NotMade(alg));
+    let new = tokio::task::spawn_blocking(move || generate(alg, &id, bits)).await.map_err(|_| not_made)??;
+    Ok(SigningKey {
+        sealed: app.sealer.seal(PURPOSE, kid.as_str(), &new.private_der),
+        kid,
+        alg,
+        public_jwk: new.public_jwk,
+        created_at: publish_from,
+        publish_from,
+        sign_from,
+        sign_until: UnixMillis::MAX,
+        verify_until: UnixMillis::MAX,
+    })
+}

@@ -1,0 +1,41 @@
+//! What runs beside the requests: delivering the outbox, ending windows, pruning, keys, tallies. Each on every node.
+
+mod keys;
+mod outbox;
+mod sweep;
+mod tally;
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+
+/// Starts the jobs; the tracker is done when all have stopped after `stop`.
+pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
+    let tracker = TaskTracker::new();
+    tracker.spawn(outbox::run(app.clone(), stop.clone()));
+    tracker.spawn(keys::run(app.clone(), stop.clone()));
+    tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), sweep::windows));
+    tracker.spawn(every(Duration::from_secs(300), stop.clone(), app.clone(), sweep::prune));
+    tracker.spawn(every(Duration::from_secs(5), stop, app.clone(), tally::flush));
+    tracker.close();
+    tracker
+}
+
+/// Does something again and again until `stop`, and once more then.
+async fn every<F, D>(period: Duration, stop: CancellationToken, app: App, deed: D)
+where
+    D: Fn(App) -> F + Send,
+    F: Future<Output = ()> + Send,
+{
+    loop {
+        let stopping = stop.run_until_cancelled(tokio::time::sleep(period)).await.is_none();
+        deed(app.clone()).await;
+        if stopping {
+            return;
+        }
+    }
+}

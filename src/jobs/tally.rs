@@ -1,0 +1,29 @@
+//! Writes what the tally has counted: one row for each kind, person and application, not one for each token.
+
+use crate::app::App;
+use crate::kernel::tally::Mark;
+use crate::store::audit::{Event, note};
+
+/// Takes the counts and writes them in one transaction.
+pub async fn flush(app: App) {
+    let counted = app.tally.take();
+    if counted.is_empty() {
+        return;
+    }
+    let at = app.now();
+    let written: Result<(), sqlx::Error> = app
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                for (Mark { kind, org, user, application }, count) in counted {
+                    let detail = format!("{{\"count\":{count}}}");
+                    note(tx, &Event { at, kind, org, user, application: Some(application), detail }).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    if let Err(error) = written {
+        tracing::error!(%error, "token events were not written");
+    }
+}

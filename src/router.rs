@@ -1,0 +1,92 @@
+//! Every address of the product, grouped by who asks, one line a route.
+
+use axum::Router;
+use axum::routing::{get, post};
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+use tower_sessions::cookie::SameSite;
+use tower_sessions::{Expiry, SessionManagerLayer};
+
+use crate::app::App;
+use crate::domain::oidc::discovery;
+use crate::store::cookies::CookieStore;
+use crate::web::extract::browser::CookieNames;
+use crate::web::oidc::discovery::{Document, Rooms};
+use crate::web::oidc::{authorize, discovery as documents, end_session, introspect, revoke, token, userinfo};
+use crate::web::operating;
+use crate::web::pages::{consent, error, files, me, select_org, setup, sign_in};
+
+/// The routes over the handles, without what stands around every answer (`web::layers::wrap`).
+pub fn build(app: &App, stopping: CancellationToken) -> Router {
+    let rooms = Rooms {
+        app: app.clone(),
+        discovery: Document::discovery(app.issuer()),
+        metrics: recorder(),
+        stopping,
+    };
+    Router::new()
+        .merge(applications())
+        .merge(people(app))
+        .merge(operators())
+        .fallback(error::not_found)
+        .with_state(rooms)
+}
+
+/// For applications.
+fn applications() -> Router<Rooms> {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(documents::document))
+        .route("/.well-known/oauth-authorization-server", get(documents::document))
+        .route(discovery::JWKS, get(documents::jwks))
+        .route(discovery::TOKEN, post(token::post))
+        .route(discovery::USERINFO, get(userinfo::get).post(userinfo::post))
+        .route(discovery::INTROSPECT, post(introspect::post))
+        .route(discovery::REVOKE, post(revoke::post))
+}
+
+/// For people's browsers, with their session.
+fn people(app: &App) -> Router<Rooms> {
+    Router::new()
+        .route("/", get(me::root))
+        .route(discovery::AUTHORIZE, get(authorize::get).post(authorize::post))
+        .route("/login", get(sign_in::get).post(sign_in::post))
+        .route("/o/{slug}/login", get(sign_in::get_in_org))
+        .route("/instance/login", get(sign_in::get_as_operator))
+        .route("/select-org", post(select_org::post))
+        .route("/consent", post(consent::post))
+        .route(discovery::END_SESSION, get(end_session::get).post(end_session::post))
+        .route("/end_session/confirm", post(end_session::confirm))
+        .route("/setup/{token}", get(setup::get).post(setup::post))
+        .route("/me", get(me::get))
+        .layer(session_layer(app))
+        .route("/help", get(files::help))
+        .route("/assets/{hash}/{name}", get(files::get))
+}
+
+/// For those who run it.
+fn operators() -> Router<Rooms> {
+    Router::new()
+        .route("/healthz", get(operating::live))
+        .route("/readyz", get(operating::ready))
+        .route("/metrics", get(operating::metrics))
+}
+
+fn session_layer(app: &App) -> SessionManagerLayer<CookieStore> {
+    let names = CookieNames::of(app);
+    let store = CookieStore::new(app.db.clone(), app.clock.clone(), app.session_idle());
+    SessionManagerLayer::new(store)
+        .with_name(names.session)
+        .with_path("/")
+        .with_secure(names.secure)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_expiry(Expiry::OnSessionEnd)
+}
+
+/// The process's one recorder of metrics; `None` when another library has installed its own.
+fn recorder() -> Option<PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok()).clone()
+}

@@ -1,0 +1,211 @@
+//! A person's browser: a cookie that binds pages to it from the first visit, and the session once they signed in.
+//!
+//! A form that changes something carries the sealed request and a CSRF token, both bound to the first cookie; foreign
+//! origins are refused before that.
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use tower_sessions::Session;
+use tower_sessions::cookie::{Cookie, SameSite};
+
+use crate::app::App;
+use crate::domain::oauth::params::Params;
+use crate::kernel::id::SessionId;
+use crate::kernel::secret::{Secret, same};
+use crate::kernel::time::MINUTE;
+use crate::store::cookies::{FACTS, Facts};
+use crate::store::sessions;
+use crate::web::layers::ClientIp;
+
+/// The browser that sent a request.
+pub struct Browser {
+    app: App,
+    binding: String,
+    is_new: bool,
+    session: Session,
+    /// The session, when the person is signed in.
+    pub facts: Option<Facts>,
+    /// The browser, as it names itself.
+    pub user_agent: String,
+    /// The address.
+    pub address: String,
+}
+
+/// The cookies' names: with the prefix that keeps sibling hosts out, except on a loopback issuer without TLS.
+pub struct CookieNames {
+    /// The session's.
+    pub session: &'static str,
+    /// The browser's.
+    pub browser: &'static str,
+    /// Whether both are `Secure`.
+    pub secure: bool,
+}
+
+impl CookieNames {
+    /// The names under this configuration.
+    #[must_use]
+    pub fn of(app: &App) -> Self {
+        if app.config.is_https() {
+            Self { session: "__Host-muster", browser: "__Host-muster_browser", secure: true }
+        } else {
+            Self { session: "muster", browser: "muster_browser", secure: false }
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Browser
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let app = App::from_ref(state);
+        let session = Session::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let ClientIp(ip) = ClientIp::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let known = cookie(&parts.headers, CookieNames::of(&app).browser).filter(|value| is_binding(value));
+        let is_new = known.is_none();
+        let binding = known.unwrap_or_else(|| Secret::mint(&*app.chance, "").expose().to_owned());
+        let facts: Option<Facts> = session.get(FACTS).await.map_err(|_| crate::web::pages::error::unavailable())?;
+        let user_agent = header_text(&parts.headers, header::USER_AGENT);
+        let browser = Self { app, binding, is_new, session, facts, user_agent, address: ip.to_string() };
+        browser.note_use();
+        Ok(browser)
+    }
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> String {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+fn is_binding(value: &str) -> bool {
+    value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut found = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(Cookie::split_parse);
+    found.find_map(|cookie| cookie.ok().filter(|c| c.name() == name).map(|c| c.value().to_owned()))
+}
+
+impl Browser {
+    /// Seals a text so that only this browser can send it back.
+    #[must_use]
+    pub fn seal(&self, purpose: &str, text: &str) -> String {
+        self.app.sealer.seal_text(purpose, &self.binding, text.as_bytes())
+    }
+
+    /// Opens what [`Browser::seal`] made; `None` when it comes from another browser or was changed.
+    #[must_use]
+    pub fn open(&self, purpose: &str, sealed: &str) -> Option<String> {
+        let bytes = self.app.sealer.open_text(purpose, &self.binding, sealed).ok()?;
+        String::from_utf8(bytes).ok()
+    }
+
+    /// The CSRF token of this browser's forms.
+    #[must_use]
+    pub fn csrf(&self) -> String {
+        crate::flows::issue::hex(&self.app.sealer.mac("csrf", &[self.binding.as_bytes()]))
+    }
+
+    /// Whether a POST comes from one of our own pages in this browser.
+    #[must_use]
+    pub fn posted_here(&self, headers: &HeaderMap, form: &Params) -> bool {
+        self.comes_from_here(headers)
+            && !self.is_new
+            && same(self.csrf().as_bytes(), form.get("csrf").unwrap_or_default().as_bytes())
+    }
+
+    fn comes_from_here(&self, headers: &HeaderMap) -> bool {
+        let origin = header_text(headers, header::ORIGIN);
+        if origin.is_empty() || origin == "null" {
+            let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
+            return site.is_none_or(|site| site == "same-origin");
+        }
+        origin == self.app.issuer()
+    }
+
+    /// Signs the person in: a new cookie value, for the session that they had if it was theirs, else for a new one.
+    ///
+    /// # Errors
+    /// The session table can't be used.
+    pub async fn sign_in(&mut self, mut facts: Facts) -> Result<(), tower_sessions::session::Error> {
+        if let Some(before) = self.facts.take() {
+            if before.user == facts.user {
+                (facts.id, facts.created_at, facts.expires_at) = (before.id, before.created_at, before.expires_at);
+            } else if crate::flows::sign_out::sign_out(&self.app, &before.id).await.is_err() {
+                return Err(tower_sessions::session_store::Error::Backend("the session before can't be ended".to_owned()).into());
+            }
+            self.session.cycle_id().await?;
+        }
+        self.session.insert(FACTS, &facts).await?;
+        self.session.save().await?;
+        self.facts = Some(facts);
+        Ok(())
+    }
+
+    /// Forgets the session here; the caller has ended it. The cookie is cleared by the answer.
+    pub async fn forget(&mut self) -> Option<SessionId> {
+        let facts = self.facts.take()?;
+        self.session.clear().await;
+        Some(facts.id)
+    }
+
+    /// Puts the browser's cookie on an answer, where it isn't known yet.
+    #[must_use]
+    pub fn answer(&self, response: impl IntoResponse) -> Response {
+        let mut response = response.into_response();
+        if self.is_new {
+            let names = CookieNames::of(&self.app);
+            let cookie = Cookie::build((names.browser, self.binding.clone()))
+                .path("/")
+                .http_only(true)
+                .secure(names.secure)
+                .same_site(SameSite::Lax)
+                .build();
+            if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+                response.headers_mut().append(header::SET_COOKIE, value);
+            }
+        }
+        response
+    }
+
+    /// Last use is written at most once a minute, and nobody waits for it.
+    fn note_use(&self) {
+        let Some(facts) = &self.facts else { return };
+        let now = self.app.now();
+        if facts.last_used_at.is_some_and(|at| now.since(at) < MINUTE) {
+            return;
+        }
+        let (app, id) = (self.app.clone(), facts.id.clone());
+        tokio::spawn(async move { crate::flows::note_use::session(&app, id, now).await });
+    }
+}
+
+/// What lists show instead of a user agent: browser and system, as far as it says.
+#[must_use]
+pub fn device(user_agent: &str) -> String {
+    let pick = |words: &[(&str, &str)]| words.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| (*name).to_owned());
+    let browser = pick(&[("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
+    let system = pick(&[
+        ("Android", "Android"),
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Linux", "Linux"),
+    ]);
+    match (browser, system) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => "Unknown browser".to_owned(),
+    }
+}
+
+/// Which listed session is the browser's own.
+#[must_use]
+pub fn is_current(listed: &sessions::Listed, facts: &Facts) -> bool {
+    listed.id == facts.id
+}

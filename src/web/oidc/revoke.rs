@@ -1,0 +1,32 @@
+//! `POST /revoke` (RFC 7009): 200 whether or not there was anything to revoke; never 200 when it failed.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::error;
+use crate::app::App;
+use crate::domain::oauth::error::OAuthError;
+use crate::domain::oidc::discovery;
+use crate::flows::{Fault, revoke};
+use crate::web::extract::caller::{self, Caller};
+
+/// `POST /revoke`.
+pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+    match act(&app, &headers, &body).await {
+        Ok(()) => {
+            let mut response = StatusCode::OK.into_response();
+            error::no_store(&mut response);
+            response
+        }
+        Err(fault) => error::answer(fault, &headers),
+    }
+}
+
+async fn act(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(), Fault> {
+    let Caller { application, params, conn } = caller::authenticate(app, headers, body, discovery::REVOKE).await?;
+    drop(conn);
+    let token = params.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+    revoke::revoke(app, &application, token).await
+}

@@ -1,0 +1,37 @@
+//! For those who run Muster: liveness, readiness, metrics.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::layers::ClientIp;
+use super::oidc::discovery::Rooms;
+use crate::store::db::statements;
+
+/// `GET /healthz`: the process answers.
+pub async fn live() -> &'static str {
+    "ok"
+}
+
+/// `GET /readyz`: the database answers, and the process is not about to stop.
+pub async fn ready(State(rooms): State<Rooms>) -> Response {
+    if rooms.stopping.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping").into_response();
+    }
+    match rooms.app.db.ping().await {
+        Ok(()) => "ready".into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer").into_response(),
+    }
+}
+
+/// `GET /metrics`, for scrapers on this machine; elsewhere it is as if there were no such page.
+pub async fn metrics(State(rooms): State<Rooms>, ClientIp(ip): ClientIp) -> Response {
+    if !ip.is_loopback() {
+        return super::pages::error::not_found().await;
+    }
+    let mut text = rooms.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render).unwrap_or_default();
+    text.push_str("# TYPE muster_sql_statements_total counter\n");
+    text.push_str(&format!("muster_sql_statements_total {}\n", statements()));
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
