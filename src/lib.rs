@@ -1,6 +1,7 @@
 //! Muster: an identity provider whose access is exactly what the bindings say, now.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod examples;

@@ -28,7 +28,7 @@ use crate::config::log::{Log, LogFormat};
 use crate::config::{Config, ConfigError, Overrides};
 
 /// Muster, an identity provider: access is exactly what the bindings say, now.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "muster", version, propagate_version = true)]
 struct Line {
     #[command(flatten)]
@@ -38,7 +38,7 @@ struct Line {
 }
 
 /// What every command takes; each wins over the file and the environment.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Default, Args)]
 struct Globals {
     /// The settings, a TOML file
     #[arg(long, global = true, value_name = "FILE")]
@@ -53,7 +53,7 @@ struct Globals {
     #[arg(long, global = true, value_name = "URL")]
     issuer: Option<String>,
     /// A PostgreSQL server; the variable keeps its password out of the process list (`MUSTER_DATABASE_URL`)
-    #[arg(long, global = true, value_name = "URL", hide_default_value = true)]
+    #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
 }
 

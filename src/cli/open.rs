@@ -44,12 +44,12 @@ pub async fn database(config: &Config, schema: Schema) -> anyhow::Result<Databas
         return Ok(db);
     }
     match (&db, schema) {
-        (Database::Postgres(_), Schema::EmbeddedOnly) => bail!(
+        (Database::Postgres { .. }, Schema::EmbeddedOnly) => bail!(
             "{} has another schema than this build. Run `muster migrate` once, or start with `muster serve --migrate`; \
              if a newer Muster has migrated it, start that one",
             place(config)
         ),
-        (Database::Postgres(_), Schema::Migrate) | (Database::Sqlite { .. }, Schema::Migrate | Schema::EmbeddedOnly) => {
+        (Database::Postgres { .. }, Schema::Migrate) | (Database::Sqlite { .. }, Schema::Migrate | Schema::EmbeddedOnly) => {
             migrate::run(&db).await.with_context(|| format!("{} can't be migrated", place(config)))?;
         }
     }

@@ -1,8 +1,9 @@
 //! The apply file: organisations and applications as an operator declares them, in TOML.
 //!
-//! Here stand its tables, what an absent key means, and the checks that need no database ([`checks`]). What has to
+//! Here stand its tables, what an absent key means, and the checks that need no database (`checks`). What has to
 //! change so that the database says the same is decided in `flows::apply_file`.
 
+mod application;
 mod checks;
 mod role_word;
 #[cfg(test)]
@@ -13,14 +14,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::access::{Policy, Window};
-use crate::domain::keys::Alg;
-use crate::domain::oauth::application::{self, Application, ApplicationState, AuthMethod, GrantType};
-use crate::domain::oauth::scope;
 use crate::domain::oidc::claims::{Address, Profile};
-use crate::kernel::id::{ApplicationId, OrgId};
-use crate::kernel::secret::{Digest, Secret};
+use crate::kernel::secret::Secret;
 use crate::kernel::time::UnixMillis;
 
+pub use application::ApplicationTable;
 pub use role_word::{Place, RoleWord};
 
 /// Something in the file that can't be meant so: in which table, and why.
@@ -296,157 +294,6 @@ impl BindingTable {
         Window {
             not_before: self.not_before.map_or(UnixMillis::MIN, |moment| moment.0),
             not_after: self.not_after.map_or(UnixMillis::MAX, |moment| moment.0),
-        }
-    }
-}
-
-/// `[[application]]`. The whole registration is exact: an absent key means its default, but for `state`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApplicationTable {
-    /// What it is found by.
-    pub client_id: String,
-    /// What people read.
-    pub name: String,
-    /// The slug of the organisation that it belongs to.
-    pub organisation: Option<String>,
-    /// An absent one is `active` for a new application, and not touched later.
-    pub state: Option<ApplicationState>,
-    /// How it authenticates.
-    #[serde(default = "default::auth_method")]
-    pub auth_method: AuthMethod,
-    /// The variable with its secret.
-    pub secret_env: Option<String>,
-    /// Its public keys, a JWK Set.
-    pub jwks: Option<String>,
-    /// Where answers may go.
-    #[serde(default)]
-    pub redirect_uris: Vec<String>,
-    /// Where a browser may go after signing out.
-    #[serde(default)]
-    pub post_logout_redirect_uris: Vec<String>,
-    /// The grants that it may use; see [`ApplicationTable::grants`].
-    pub grant_types: Option<Vec<GrantType>>,
-    /// The scopes that it may ask for; all that are known when absent.
-    pub scopes: Option<Vec<String>>,
-    /// Whether it must send a PKCE challenge although it is confidential.
-    #[serde(default = "default::yes")]
-    pub require_pkce: bool,
-    /// The rules that it lives under.
-    #[serde(default = "default::profile")]
-    pub profile: application::Profile,
-    /// How its ID tokens are signed.
-    #[serde(default = "default::id_token_alg")]
-    pub id_token_alg: Alg,
-    /// How its access tokens are signed.
-    #[serde(default = "default::access_token_alg")]
-    pub access_token_alg: Alg,
-    /// The `aud` of its access tokens.
-    pub resource: Option<String>,
-    /// Whether role claims stand in its ID tokens too.
-    #[serde(default = "default::yes")]
-    pub roles_in_id_token: bool,
-    /// Whether a person without a membership may sign in to it.
-    #[serde(default)]
-    pub allow_no_org: bool,
-    /// Whether people are not asked for consent.
-    #[serde(default)]
-    pub trusted: bool,
-    /// Shown on the sign-in page.
-    pub logo_uri: Option<String>,
-    /// Linked from the sign-in page.
-    pub policy_uri: Option<String>,
-    /// Linked from the sign-in page.
-    pub tos_uri: Option<String>,
-    /// Where a sign-in can be begun by a third party.
-    pub initiate_login_uri: Option<String>,
-    /// Where logout tokens go.
-    pub backchannel_logout_uri: Option<String>,
-    /// Whether a logout token must carry `sid`.
-    #[serde(default)]
-    pub backchannel_logout_session_required: bool,
-    /// How many bytes of role claims its tokens may carry.
-    #[serde(default = "default::claims_budget")]
-    pub claims_budget: usize,
-}
-
-mod default {
-    use super::{Alg, AuthMethod, application};
-
-    pub const fn yes() -> bool {
-        true
-    }
-    pub const fn auth_method() -> AuthMethod {
-        AuthMethod::ClientSecretBasic
-    }
-    pub const fn profile() -> application::Profile {
-        application::Profile::Standard
-    }
-    pub const fn id_token_alg() -> Alg {
-        Alg::Rs256
-    }
-    pub const fn access_token_alg() -> Alg {
-        Alg::Es256
-    }
-    pub const fn claims_budget() -> usize {
-        4096
-    }
-}
-
-impl ApplicationTable {
-    /// The table, as messages name it.
-    #[must_use]
-    pub fn label(&self) -> String {
-        format!("application \"{}\"", self.client_id)
-    }
-
-    /// Whether it authenticates with a secret.
-    #[must_use]
-    pub const fn has_secret(&self) -> bool {
-        matches!(self.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
-    }
-
-    /// The grants that it may use: those listed, else what its redirect URIs suggest.
-    #[must_use]
-    pub fn grants(&self) -> Vec<GrantType> {
-        match &self.grant_types {
-            Some(listed) => listed.clone(),
-            None if self.redirect_uris.is_empty() => vec![GrantType::ClientCredentials],
-            None => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        }
-    }
-
-    /// The registration that the table describes.
-    #[must_use]
-    pub fn registration(&self, id: ApplicationId, org: Option<OrgId>, state: ApplicationState, secrets: Vec<Digest>) -> Application {
-        Application {
-            id,
-            client_id: self.client_id.clone(),
-            org,
-            name: self.name.clone(),
-            state,
-            auth_method: self.auth_method,
-            secrets,
-            jwks: filled(self.jwks.as_ref()),
-            redirect_uris: self.redirect_uris.clone(),
-            post_logout_redirect_uris: self.post_logout_redirect_uris.clone(),
-            grant_types: self.grants(),
-            scopes: self.scopes.clone().unwrap_or_else(|| scope::KNOWN.map(str::to_owned).to_vec()),
-            require_pkce: self.require_pkce,
-            profile: self.profile,
-            id_token_alg: self.id_token_alg,
-            access_token_alg: self.access_token_alg,
-            resource: filled(self.resource.as_ref()),
-            roles_in_id_token: self.roles_in_id_token,
-            allow_no_org: self.allow_no_org,
-            trusted: self.trusted,
-            logo_uri: filled(self.logo_uri.as_ref()),
-            policy_uri: filled(self.policy_uri.as_ref()),
-            tos_uri: filled(self.tos_uri.as_ref()),
-            initiate_login_uri: filled(self.initiate_login_uri.as_ref()),
-            backchannel_logout_uri: filled(self.backchannel_logout_uri.as_ref()),
-            backchannel_logout_session_required: self.backchannel_logout_session_required,
-            claims_budget: self.claims_budget,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod apply_file;
+
 pub mod audit;
 pub mod change;
 pub mod granted;

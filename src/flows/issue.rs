@@ -79,7 +79,9 @@ pub async fn access_claims(
     }
     if granted.scopes.contains(scope::GROUPS) {
         let names = groups::names_of_member(conn, &standing.id).await?;
-        claims.roles.insert("groups".to_owned(), names.into());
+        if !names.is_empty() {
+            claims.roles.insert("groups".to_owned(), names.into());
+        }
     }
     claims.all = claims.roles.clone();
     claims.all.insert("acv".to_owned(), standing.acv.into());
@@ -98,7 +100,10 @@ fn put_roles(
     if let Some(key) = project {
         // For one project alone: the flat list that RFC 9068 §2.2.3.1 names.
         into.insert("project".to_owned(), key.into());
-        into.insert("roles".to_owned(), json!(project_roles.remove(key).unwrap_or_default()));
+        // Readers of RFC 9068 refuse an empty list; `project` says that none was forgotten.
+        if let Some(roles) = project_roles.remove(key) {
+            into.insert("roles".to_owned(), json!(roles));
+        }
         return;
     }
     into.insert("org_roles".to_owned(), json!(org_roles));

@@ -1,6 +1,7 @@
 //! The deeds: one file for each, load → decide → write → enqueue. Whatever edge asks, it asks here.
 
 pub mod accept_token;
+pub mod apply_file;
 pub mod authenticate_client;
 pub mod authorize;
 pub mod bootstrap;

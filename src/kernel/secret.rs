@@ -64,7 +64,7 @@ impl Drop for Secret {
 }
 
 /// The SHA-256 of a secret. Enough for secrets of 112 random bits and more; passwords go through Argon2id.
-#[derive(Clone, Copy, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
@@ -106,6 +106,12 @@ impl PartialEq for Digest {
     }
 }
 impl Eq for Digest {}
+
+impl std::hash::Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

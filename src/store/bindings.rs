@@ -174,9 +174,9 @@ pub struct OwnRole {
 impl Record for OwnRole {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            id: RoleId::trusted(cells.next()?),
-            key: cells.next()?,
-            name: cells.next()?,
+            id: RoleId::trusted(cells.take()?),
+            key: cells.take()?,
+            name: cells.take()?,
             permissions: cells.json()?,
         })
     }

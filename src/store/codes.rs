@@ -37,10 +37,10 @@ pub struct Code {
 impl Record for Code {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            family: FamilyId::trusted(cells.next()?),
+            family: FamilyId::trusted(cells.take()?),
             content: cells.json()?,
-            expires_at: UnixMillis(cells.next()?),
-            used: cells.next::<Option<i64>>()?.is_some(),
+            expires_at: UnixMillis(cells.take()?),
+            used: cells.take::<Option<i64>>()?.is_some(),
         })
     }
 }

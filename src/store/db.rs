@@ -63,7 +63,7 @@ impl Cells<'_> {
     ///
     /// # Errors
     /// The cell is missing, or is not of type `T`.
-    pub fn next<T: Cell>(&mut self) -> Result<T> {
+    pub fn take<T: Cell>(&mut self) -> Result<T> {
         let index = self.next;
         self.next += 1;
         match self.row {
@@ -75,9 +75,9 @@ impl Cells<'_> {
     /// The next cell, a text that must be one of ours; the error names what was found.
     ///
     /// # Errors
-    /// As [`Cells::next`], or the text can't be parsed.
+    /// As [`Cells::take`], or the text can't be parsed.
     pub fn parse<T: std::str::FromStr>(&mut self) -> Result<T> {
-        let text: String = self.next()?;
+        let text: String = self.take()?;
         text.parse().map_err(|_| corrupt(&format!("column {} holds {text:?}", self.next - 1)))
     }
 
@@ -86,16 +86,16 @@ impl Cells<'_> {
     /// # Errors
     /// As [`Cells::parse`].
     pub fn parse_optional<T: std::str::FromStr>(&mut self) -> Result<Option<T>> {
-        let text: Option<String> = self.next()?;
+        let text: Option<String> = self.take()?;
         text.map(|t| t.parse().map_err(|_| corrupt(&format!("column {} holds {t:?}", self.next - 1)))).transpose()
     }
 
     /// The next cell, a JSON text.
     ///
     /// # Errors
-    /// As [`Cells::next`], or the text is not the JSON that was expected.
+    /// As [`Cells::take`], or the text is not the JSON that was expected.
     pub fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
-        let text: String = self.next()?;
+        let text: String = self.take()?;
         serde_json::from_str(&text).map_err(|e| corrupt(&format!("column {}: {e}", self.next - 1)))
     }
 }
@@ -118,7 +118,7 @@ pub trait Record: Sized {
 macro_rules! tuple_records {
     ($(($($name:ident),+);)*) => {$(
         impl<$($name: Cell),+> Record for ($($name,)+) {
-            fn read(cells: &mut Cells<'_>) -> Result<Self> { Ok(($(cells.next::<$name>()?,)+)) }
+            fn read(cells: &mut Cells<'_>) -> Result<Self> { Ok(($(cells.take::<$name>()?,)+)) }
         }
     )*};
 }

@@ -42,30 +42,30 @@ fn digest(cell: Option<Vec<u8>>) -> Option<Digest> {
 
 impl Record for Family {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let id = FamilyId::trusted(cells.next()?);
-        let application = ApplicationId::trusted(cells.next()?);
-        let user = UserId::trusted(cells.next()?);
-        let org: Option<String> = cells.next()?;
-        let member: Option<String> = cells.next()?;
-        let entry: Option<String> = cells.next()?;
-        let sid = EntryId::trusted(cells.next()?);
-        let epoch = cells.next()?;
+        let id = FamilyId::trusted(cells.take()?);
+        let application = ApplicationId::trusted(cells.take()?);
+        let user = UserId::trusted(cells.take()?);
+        let org: Option<String> = cells.take()?;
+        let member: Option<String> = cells.take()?;
+        let entry: Option<String> = cells.take()?;
+        let sid = EntryId::trusted(cells.take()?);
+        let epoch = cells.take()?;
         let granted: Granted = cells.json()?;
-        let generation = cells.next()?;
-        let (current, previous) = (digest(cells.next()?), digest(cells.next()?));
-        let rotated_at = UnixMillis(cells.next()?);
-        let idle_until = UnixMillis(cells.next()?);
-        let expires_at = UnixMillis(cells.next()?);
-        let ended = cells.next::<Option<i64>>()?.is_some();
-        let user_active = cells.next::<String>()? == "active";
+        let generation = cells.take()?;
+        let (current, previous) = (digest(cells.take()?), digest(cells.take()?));
+        let rotated_at = UnixMillis(cells.take()?);
+        let idle_until = UnixMillis(cells.take()?);
+        let expires_at = UnixMillis(cells.take()?);
+        let ended = cells.take::<Option<i64>>()?.is_some();
+        let user_active = cells.take::<String>()? == "active";
         let member_row = MemberCells::read(cells)?;
-        let entry_ended: Option<i64> = cells.next()?;
-        let entry_expires: Option<i64> = cells.next()?;
-        let session_ended: Option<i64> = cells.next()?;
-        let session_expires: Option<i64> = cells.next()?;
-        let application_active = cells.next::<String>()? == "active"
-            && cells.next::<Option<String>>()?.is_none_or(|org| org == "active");
-        let token_revoked = cells.next()?;
+        let entry_ended: Option<i64> = cells.take()?;
+        let entry_expires: Option<i64> = cells.take()?;
+        let session_ended: Option<i64> = cells.take()?;
+        let session_expires: Option<i64> = cells.take()?;
+        let application_active = cells.take::<String>()? == "active"
+            && cells.take::<Option<String>>()?.is_none_or(|org| org == "active");
+        let token_revoked = cells.take()?;
         let offline = entry.is_none();
         let entry = entry.map(|_| EntryStanding {
             // An entry whose session row was pruned is over.
@@ -105,12 +105,12 @@ pub(super) struct MemberCells(pub Option<MemberStanding>);
 
 impl Record for MemberCells {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let id: Option<String> = cells.next()?;
-        let state: Option<String> = cells.next()?;
+        let id: Option<String> = cells.take()?;
+        let state: Option<String> = cells.take()?;
         let (acv, acv_least, epoch): (Option<i64>, Option<i64>, Option<i64>) =
-            (cells.next()?, cells.next()?, cells.next()?);
+            (cells.take()?, cells.take()?, cells.take()?);
         let (org_state, org_slug, owner): (Option<String>, Option<String>, Option<String>) =
-            (cells.next()?, cells.next()?, cells.next()?);
+            (cells.take()?, cells.take()?, cells.take()?);
         let Some(id) = id else { return Ok(Self(None)) };
         Ok(Self(Some(MemberStanding {
             active: state.as_deref() == Some("active") && org_state.as_deref() == Some("active"),

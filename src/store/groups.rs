@@ -20,9 +20,9 @@ pub struct Group {
 impl Record for Group {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            id: GroupId::trusted(cells.next()?),
-            name: cells.next()?,
-            description: cells.next()?,
+            id: GroupId::trusted(cells.take()?),
+            name: cells.take()?,
+            description: cells.take()?,
             source: cells.parse()?,
         })
     }

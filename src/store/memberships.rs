@@ -20,9 +20,9 @@ pub struct Membership {
 impl Record for Membership {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            id: MembershipId::trusted(cells.next()?),
-            org: OrgId::trusted(cells.next()?),
-            user: UserId::trusted(cells.next()?),
+            id: MembershipId::trusted(cells.take()?),
+            org: OrgId::trusted(cells.take()?),
+            user: UserId::trusted(cells.take()?),
             state: cells.parse()?,
         })
     }
@@ -96,13 +96,13 @@ pub struct Entrance {
 
 impl Record for Entrance {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let org = OrgId::trusted(cells.next()?);
-        let (slug, name) = (cells.next()?, cells.next()?);
-        let member = MembershipId::trusted(cells.next()?);
-        let epoch = cells.next()?;
-        let owner: Option<String> = cells.next()?;
+        let org = OrgId::trusted(cells.take()?);
+        let (slug, name) = (cells.take()?, cells.take()?);
+        let member = MembershipId::trusted(cells.take()?);
+        let epoch = cells.take()?;
+        let owner: Option<String> = cells.take()?;
         let owner = owner.as_deref() == Some(member.as_str());
-        Ok(Self { org, slug, name, member, epoch, owner, session_absolute: cells.next()? })
+        Ok(Self { org, slug, name, member, epoch, owner, session_absolute: cells.take()? })
     }
 }
 
@@ -145,7 +145,7 @@ pub async fn of_org(conn: &mut Conn, org: &OrgId) -> Result<Vec<(Membership, Str
     struct Named(Membership, String);
     impl Record for Named {
         fn read(cells: &mut Cells<'_>) -> Result<Self> {
-            Ok(Self(Membership::read(cells)?, cells.next()?))
+            Ok(Self(Membership::read(cells)?, cells.take()?))
         }
     }
     let rows: Vec<Named> = conn

@@ -29,14 +29,14 @@ pub struct Org {
 impl Record for Org {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            id: OrgId::trusted(cells.next()?),
-            slug: cells.next()?,
-            name: cells.next()?,
+            id: OrgId::trusted(cells.take()?),
+            slug: cells.take()?,
+            name: cells.take()?,
             state: cells.parse()?,
             policy: cells.parse()?,
-            owner: cells.next::<Option<String>>()?.map(MembershipId::trusted),
-            session_idle: cells.next()?,
-            session_absolute: cells.next()?,
+            owner: cells.take::<Option<String>>()?.map(MembershipId::trusted),
+            session_idle: cells.take()?,
+            session_absolute: cells.take()?,
         })
     }
 }
@@ -80,7 +80,7 @@ pub struct Project {
 
 impl Record for Project {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self { id: ProjectId::trusted(cells.next()?), key: cells.next()?, name: cells.next()? })
+        Ok(Self { id: ProjectId::trusted(cells.take()?), key: cells.take()?, name: cells.take()? })
     }
 }
 

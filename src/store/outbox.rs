@@ -69,11 +69,11 @@ pub struct Leased {
 impl Record for Leased {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            id: OutboxId::trusted(cells.next()?),
-            receiver: ApplicationId::trusted(cells.next()?),
+            id: OutboxId::trusted(cells.take()?),
+            receiver: ApplicationId::trusted(cells.take()?),
             message: cells.json()?,
-            attempts: cells.next()?,
-            created_at: UnixMillis(cells.next()?),
+            attempts: cells.take()?,
+            created_at: UnixMillis(cells.take()?),
         })
     }
 }

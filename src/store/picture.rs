@@ -39,11 +39,11 @@ struct HolderRow {
 
 impl Record for HolderRow {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let id = MembershipId::trusted(cells.next()?);
-        let org = OrgId::trusted(cells.next()?);
-        let user = UserId::trusted(cells.next()?);
-        let states: (String, String, String) = (cells.next()?, cells.next()?, cells.next()?);
-        let owner: Option<String> = cells.next()?;
+        let id = MembershipId::trusted(cells.take()?);
+        let org = OrgId::trusted(cells.take()?);
+        let user = UserId::trusted(cells.take()?);
+        let states: (String, String, String) = (cells.take()?, cells.take()?, cells.take()?);
+        let owner: Option<String> = cells.take()?;
         let active = states.0 == "active" && states.1 == "active" && states.2 == "active";
         let owner = owner.as_deref() == Some(id.as_str());
         Ok(Self { org, holder: Holder { id, user, active, owner, groups: BTreeSet::new() } })
@@ -55,24 +55,24 @@ pub struct BindingRow(pub Binding);
 
 impl Record for BindingRow {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let id = BindingId::trusted(cells.next()?);
+        let id = BindingId::trusted(cells.take()?);
         let role = cells.parse()?;
-        let scope: String = cells.next()?;
-        let project: Option<String> = cells.next()?;
+        let scope: String = cells.take()?;
+        let project: Option<String> = cells.take()?;
         let scope = match (scope.as_str(), project) {
             ("org", None) => Scope::Org,
             ("all_projects", None) => Scope::AllProjects,
             ("project", Some(project)) => Scope::Project(ProjectId::trusted(project)),
             _ => return Err(corrupt(&format!("scope of binding {id}"))),
         };
-        let member: Option<String> = cells.next()?;
-        let group: Option<String> = cells.next()?;
+        let member: Option<String> = cells.take()?;
+        let group: Option<String> = cells.take()?;
         let subject = match (member, group) {
             (Some(member), None) => Subject::Member(MembershipId::trusted(member)),
             (None, Some(group)) => Subject::Group(GroupId::trusted(group)),
             _ => return Err(corrupt(&format!("subject of binding {id}"))),
         };
-        let window = Window { not_before: UnixMillis(cells.next()?), not_after: UnixMillis(cells.next()?) };
+        let window = Window { not_before: UnixMillis(cells.take()?), not_after: UnixMillis(cells.take()?) };
         Ok(Self(Binding { id, role, scope, subject, window }))
     }
 }

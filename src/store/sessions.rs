@@ -17,7 +17,7 @@ pub struct Entry {
 
 impl Record for Entry {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self { id: EntryId::trusted(cells.next()?), epoch: cells.next()? })
+        Ok(Self { id: EntryId::trusted(cells.take()?), epoch: cells.take()? })
     }
 }
 
@@ -108,7 +108,7 @@ pub struct EndedEntry {
 
 impl Record for EndedEntry {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self { id: EntryId::trusted(cells.next()?), session: SessionId::trusted(cells.next()?) })
+        Ok(Self { id: EntryId::trusted(cells.take()?), session: SessionId::trusted(cells.take()?) })
     }
 }
 
@@ -126,9 +126,9 @@ pub struct Farewell {
 impl Record for Farewell {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            application: ApplicationId::trusted(cells.next()?),
-            user: UserId::trusted(cells.next()?),
-            sid: EntryId::trusted(cells.next()?),
+            application: ApplicationId::trusted(cells.take()?),
+            user: UserId::trusted(cells.take()?),
+            sid: EntryId::trusted(cells.take()?),
         })
     }
 }
@@ -351,10 +351,10 @@ pub struct Listed {
 impl Record for Listed {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            id: SessionId::trusted(cells.next()?),
-            user_agent: cells.next()?,
-            created_at: UnixMillis(cells.next()?),
-            last_used_at: UnixMillis(cells.next()?),
+            id: SessionId::trusted(cells.take()?),
+            user_agent: cells.take()?,
+            created_at: UnixMillis(cells.take()?),
+            last_used_at: UnixMillis(cells.take()?),
         })
     }
 }

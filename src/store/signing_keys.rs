@@ -31,15 +31,15 @@ pub struct SigningKey {
 impl Record for SigningKey {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
-            kid: KeyId::trusted(cells.next()?),
+            kid: KeyId::trusted(cells.take()?),
             alg: cells.parse()?,
-            sealed: cells.next()?,
-            public_jwk: cells.next()?,
-            created_at: UnixMillis(cells.next()?),
-            publish_from: UnixMillis(cells.next()?),
-            sign_from: UnixMillis(cells.next()?),
-            sign_until: UnixMillis(cells.next()?),
-            verify_until: UnixMillis(cells.next()?),
+            sealed: cells.take()?,
+            public_jwk: cells.take()?,
+            created_at: UnixMillis(cells.take()?),
+            publish_from: UnixMillis(cells.take()?),
+            sign_from: UnixMillis(cells.take()?),
+            sign_until: UnixMillis(cells.take()?),
+            verify_until: UnixMillis(cells.take()?),
         })
     }
 }

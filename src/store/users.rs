@@ -38,14 +38,14 @@ fn kind(word: &str, org: Option<String>) -> Result<Kind> {
 
 impl Record for User {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let id = UserId::trusted(cells.next()?);
-        let word: String = cells.next()?;
-        let kind = kind(&word, cells.next()?)?;
+        let id = UserId::trusted(cells.take()?);
+        let word: String = cells.take()?;
+        let kind = kind(&word, cells.take()?)?;
         Ok(Self {
             id,
             kind,
-            user_name: cells.next()?,
-            name: cells.next()?,
+            user_name: cells.take()?,
+            name: cells.take()?,
             profile: cells.json()?,
             state: cells.parse()?,
             source: cells.parse().map_err(|_: sqlx::Error| corrupt("source of a user"))?,
@@ -98,19 +98,19 @@ pub struct Candidate {
 
 impl Record for Candidate {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let id = UserId::trusted(cells.next()?);
-        let word: String = cells.next()?;
-        let kind = kind(&word, cells.next()?)?;
+        let id = UserId::trusted(cells.take()?);
+        let word: String = cells.take()?;
+        let kind = kind(&word, cells.take()?)?;
         Ok(Self {
             id,
             kind,
             state: cells.parse()?,
-            password: cells.next()?,
-            must_change: cells.next()?,
+            password: cells.take()?,
+            must_change: cells.take()?,
             counter: Counter {
-                failures: cells.next()?,
-                since: UnixMillis(cells.next()?),
-                locked_until: UnixMillis(cells.next()?),
+                failures: cells.take()?,
+                since: UnixMillis(cells.take()?),
+                locked_until: UnixMillis(cells.take()?),
             },
         })
     }

@@ -129,6 +129,7 @@ fn is_test_file(path: &str) -> bool {
 fn unit_tests(code: &str) -> Option<usize> {
     code.match_indices("#[cfg(test)]").map(|(at, _)| at).find(|at| {
         let rest = code[at + "#[cfg(test)]".len()..].trim_start();
+        let rest = rest.strip_prefix("pub ").unwrap_or(rest);
         let words = rest.strip_prefix("mod ").map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'));
         words.is_some_and(|rest| rest.trim_start().starts_with('{'))
     })

@@ -2,7 +2,7 @@
 
 [F] POST of a form with logout_token: a JWT with iss, aud, iat, jti, `events` exactly, `sub` and `sid` matching the ID
 token, no nonce; the ID token contains `sid`. It may arrive before or after the redirect; then prompt=none fails.
-[W] Nothing but logout_token is posted; it arrives within two seconds.
+[W] Nothing but logout_token is posted; it arrives within two seconds, signed by the ID token's alg.
 The second application of the same session is told as well, with its own audience.
 """
 
@@ -42,7 +42,7 @@ def _told(t: Check, application: Application, tokens: Tokens, started: float) ->
     )
     t.hold_all(logout_token.ALL, received)
     alg = application.registered.get("id_token_alg", "RS256")
-    t.fail_unless(token.header.get("alg") == alg, "The logout token is signed by the ID token's alg", token.header)
+    t.warn_unless(token.header.get("alg") == alg, "The logout token is signed by the ID token's alg", token.header)
 
 
 def _sid(form: list[tuple[str, str]]) -> object:

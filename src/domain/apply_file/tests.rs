@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::access::{Role, Scope};
-use crate::kernel::id::ProjectId;
+use crate::domain::keys::Alg;
+use crate::domain::oauth::application::{ApplicationState, AuthMethod, GrantType};
+use crate::kernel::id::{ApplicationId, ProjectId};
 
 const WORLD: &str = r#"
 [[organisation]]
@@ -133,7 +135,7 @@ fn a_role_that_is_none_or_stands_in_the_wrong_place_is_named() {
     assert_eq!(refused("\"org.reader\"", "\"org.redaer\""), ["organisation \"acme\", person \"ana\": roles: \"org.redaer\" is no role"]);
     assert!(refused("\"project.admin:web\"", "\"project.admin\"").concat().contains("needs a project"));
     assert!(refused("\"org.reader\"", "\"org.reader:web\"").concat().contains("is held on the organisation"));
-    assert!(refused("\"billing.viewer\"", "\"billing\\u0020viewer\"").concat().contains("binding \"billing viewer\""));
+    assert!(refused("\"billing.viewer\"", "\"billing viewer\"").concat().contains("binding \"billing viewer\""));
     assert!(refused("[\"project.read\"]", "[\"project.raed\"]").concat().contains("\"project.raed\" is not in the catalogue"));
 }
 

@@ -22,8 +22,8 @@ const MAX_ASSERTION: usize = 16 * 1024;
 const MAX_JTI: usize = 256;
 /// How far another clock may be ahead of ours.
 const LEEWAY: i64 = MINUTE;
-/// Our choice: an assertion lives ten minutes at most, so that its `jti` need not be kept longer.
-const MAX_LIFE: i64 = 10 * MINUTE;
+/// Our choice: an assertion lives an hour at most (what client libraries make), so that its `jti` need not be kept longer.
+const MAX_LIFE: i64 = 60 * MINUTE;
 
 /// What a request presents to say which application it comes from.
 #[derive(Clone)]
