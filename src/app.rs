@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use moka::sync::Cache;
 use tokio::sync::Notify;
@@ -42,8 +43,8 @@ pub struct Handles {
     pub applications: Cache<String, (UnixMillis, Arc<Application>)>,
     /// Rung after a change that wrote outbox rows: a hint, never a need.
     pub outbox_bell: Arc<Notify>,
-    /// Rung when a token was met whose key this node doesn't know yet.
-    pub keys_bell: Arc<Notify>,
+    /// The state of the signing keys' table that was read last; see `flows::rotate_keys::reload_if_changed`.
+    pub keys_mark: AtomicI64,
     /// Token events that wait to be written together.
     pub tally: crate::kernel::tally::Tally,
 }
@@ -95,7 +96,7 @@ impl App {
             chance: parts.chance,
             applications: Cache::builder().max_capacity(10_000).build(),
             outbox_bell: Arc::new(Notify::new()),
-            keys_bell: Arc::new(Notify::new()),
+            keys_mark: AtomicI64::new(0),
             tally: crate::kernel::tally::Tally::default(),
             config,
         })))

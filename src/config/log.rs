@@ -27,7 +27,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             format: LogFormat::Text,
-            filter: "info".to_owned(),
+            filter: "info,tower_sessions_core=error".to_owned(),
         }
     }
 }

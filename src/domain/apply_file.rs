@@ -76,6 +76,10 @@ pub struct OrganisationTable {
     pub name: String,
     /// Its rule for losses; an absent one is `strict` for a new organisation, and not touched later.
     pub policy: Option<Policy>,
+    /// How long a browser session may stand idle here, in seconds; an absent one is not touched.
+    pub session_idle_secs: Option<i64>,
+    /// How long a browser session lives here at most, in seconds; an absent one is not touched.
+    pub session_absolute_secs: Option<i64>,
     /// The user name of the one person who owns it.
     pub owner: String,
     /// Whether what the file does not name goes.

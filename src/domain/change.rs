@@ -44,6 +44,8 @@ pub enum Change {
     RenameOrg { org: OrgId, name: String },
     /// Sets an organisation's rule for losses.
     SetPolicy { org: OrgId, policy: Policy },
+    /// Sets how long a browser session counts in an organisation, in milliseconds; `None` is the instance's own limit.
+    SetSessionLimits { org: OrgId, idle: Option<i64>, absolute: Option<i64> },
     /// Suspends, deletes or revives an organisation.
     SetOrgState { org: OrgId, state: OrgState },
     /// Makes a member the owner, and the one before no longer so.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::find_application;
+use super::{find_application, rotate_keys};
 use crate::app::App;
 use crate::domain::oidc::access_token;
 use crate::kernel::id::FamilyId;
@@ -32,15 +32,7 @@ pub fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 /// The database's: then nothing is honoured either.
 pub async fn accept(app: &App, conn: &mut Conn, token: &str) -> Result<Option<Accepted>> {
     let now = app.now();
-    let claims = match app.keyring.verify(token, &[access_token::TYP], now) {
-        Ok(claims) => claims,
-        Err(TokenError::UnknownKey) => {
-            // Another node may have made the key a moment ago.
-            app.keys_bell.notify_one();
-            return Ok(None);
-        }
-        Err(_) => return Ok(None),
-    };
+    let Some(claims) = verified(app, token, now).await else { return Ok(None) };
     let live = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| now < UnixMillis::from_seconds(exp));
     if !live || text(&claims, "iss") != Some(app.issuer()) {
         return Ok(None);
@@ -50,6 +42,17 @@ pub async fn accept(app: &App, conn: &mut Conn, token: &str) -> Result<Option<Ac
     match family {
         Some(id) => of_family(conn, claims, &id, &jti, now).await,
         None => of_application(app, conn, claims, &jti).await,
+    }
+}
+
+/// The claims of a token that we signed; a key that another node made a moment ago is looked for.
+async fn verified(app: &App, token: &str, now: UnixMillis) -> Option<Map<String, Value>> {
+    match app.keyring.verify(token, &[access_token::TYP], now) {
+        Err(TokenError::UnknownKey) => {
+            rotate_keys::reload_if_changed(app).await.ok()?;
+            app.keyring.verify(token, &[access_token::TYP], now).ok()
+        }
+        verified => verified.ok(),
     }
 }
 

@@ -122,6 +122,9 @@ async fn with_session(app: &App, pending: &Pending, application: &Application, f
         Chosen::None => None,
         Chosen::Step(step) => return Ok(step),
     };
+    if entrance.as_ref().is_some_and(|entrance| stale_here(entrance, facts, pending, app.now())) {
+        return Ok(if request.is_silent() { refuse(ErrorCode::LoginRequired, "the person must sign in") } else { Step::SignIn });
+    }
     let known = consents::find(&mut conn, &facts.user, &application.id).await?;
     if must_ask(pending, application, known.as_ref()) {
         if request.is_silent() {
@@ -130,6 +133,13 @@ async fn with_session(app: &App, pending: &Pending, application: &Application, f
         return Ok(Step::Consent(Box::new(asked(app, &mut conn, request, entrance.as_deref(), &facts.user).await?)));
     }
     issue_code(app, &mut conn, pending, application, (facts, entrance)).await
+}
+
+/// Whether the session stood idle, or lives, for longer than the organisation allows; a sign-in for this request mends it.
+fn stale_here(entrance: &Entrance, facts: &Facts, pending: &Pending, now: UnixMillis) -> bool {
+    let idle = entrance.session_idle.is_some_and(|most| facts.last_used_at.is_some_and(|at| now.since(at) > most));
+    let old = entrance.session_absolute.is_some_and(|most| now.since(facts.auth_time) > most);
+    facts.auth_time < pending.started && (idle || old)
 }
 
 /// Consent is remembered per person, application and scopes; an application whose redirect anybody on the device can

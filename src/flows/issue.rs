@@ -184,7 +184,8 @@ async fn id_token(
 ) -> Result<String, Fault> {
     let (family, application) = of;
     let (now, granted) = (app.now(), &family.granted);
-    let mut extra = if application.roles_in_id_token { roles } else { Map::new() };
+    let asked = [scope::ROLES, scope::GROUPS].iter().any(|word| granted.scopes.contains(word)) || granted.project.is_some();
+    let mut extra = if application.roles_in_id_token && asked { roles } else { Map::new() };
     let wanted = granted.claims.id_token_names();
     if !wanted.is_empty()
         && let Some(user) = users::find(conn, &family.holding.user).await?

@@ -4,6 +4,7 @@
 //! holds until the longest token that it signed has run out. The first keys sign at once: nobody has cached anything.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use zeroize::Zeroizing;
 
@@ -29,6 +30,20 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     drop(conn);
     let keys: Result<Vec<KeyMaterial>, KeyError> = rows.into_iter().map(|row| open(app, row)).collect();
     app.keyring.replace(keys?)?;
+    Ok(())
+}
+
+/// Reads the keys again when the database has others, or other times for them, than were read last.
+///
+/// # Errors
+/// As [`load`].
+pub async fn reload_if_changed(app: &App) -> Result<(), Fault> {
+    let mark = signing_keys::mark(&mut app.db.read().await?).await?;
+    if app.keys_mark.load(Ordering::Relaxed) == mark {
+        return Ok(());
+    }
+    load(app).await?;
+    app.keys_mark.store(mark, Ordering::Relaxed);
     Ok(())
 }
 

@@ -90,6 +90,8 @@ pub struct Entrance {
     pub epoch: i64,
     /// Whether the member owns the organisation.
     pub owner: bool,
+    /// How long a browser session may stand idle here; `None` is the instance's.
+    pub session_idle: Option<i64>,
     /// How long a session entry lives at most; `None` is the instance's.
     pub session_absolute: Option<i64>,
 }
@@ -102,7 +104,7 @@ impl Record for Entrance {
         let epoch = cells.take()?;
         let owner: Option<String> = cells.take()?;
         let owner = owner.as_deref() == Some(member.as_str());
-        Ok(Self { org, slug, name, member, epoch, owner, session_absolute: cells.take()? })
+        Ok(Self { org, slug, name, member, epoch, owner, session_idle: cells.take()?, session_absolute: cells.take()? })
     }
 }
 
@@ -112,7 +114,7 @@ impl Record for Entrance {
 /// The database's.
 pub async fn entrances(conn: &mut Conn, user: &UserId) -> Result<Vec<Entrance>> {
     conn.query(
-        "SELECT o.id, o.slug, o.name, m.id, m.epoch, o.owner_id, o.session_absolute_ms
+        "SELECT o.id, o.slug, o.name, m.id, m.epoch, o.owner_id, o.session_idle_ms, o.session_absolute_ms
          FROM memberships m JOIN orgs o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
          WHERE m.user_id = $1 AND m.state = 'active' AND o.state = 'active' AND u.state = 'active' ORDER BY o.slug",
     )
@@ -127,7 +129,7 @@ pub async fn entrances(conn: &mut Conn, user: &UserId) -> Result<Vec<Entrance>> 
 /// The database's.
 pub async fn entrance(conn: &mut Conn, user: &UserId, org: &OrgId) -> Result<Option<Entrance>> {
     conn.query(
-        "SELECT o.id, o.slug, o.name, m.id, m.epoch, o.owner_id, o.session_absolute_ms
+        "SELECT o.id, o.slug, o.name, m.id, m.epoch, o.owner_id, o.session_idle_ms, o.session_absolute_ms
          FROM memberships m JOIN orgs o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
          WHERE m.user_id = $1 AND m.org_id = $2 AND m.state = 'active' AND o.state = 'active' AND u.state = 'active'",
     )

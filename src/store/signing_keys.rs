@@ -58,6 +58,21 @@ pub async fn live(conn: &mut Conn, now: UnixMillis) -> Result<Vec<SigningKey>> {
     .await
 }
 
+/// A number that changes with every key that is added, retired or pruned.
+///
+/// # Errors
+/// The database's.
+pub async fn mark(conn: &mut Conn) -> Result<i64> {
+    let (count, newest, retired): (i64, Option<i64>, i64) = conn
+        .query(
+            "SELECT COUNT(*), MAX(created_at), COUNT(CASE WHEN sign_until < 9000000000000000000 THEN 1 END)
+             FROM signing_keys",
+        )
+        .one()
+        .await?;
+    Ok(newest.unwrap_or(0).wrapping_mul(1_000_003).wrapping_add(count * 1_009).wrapping_add(retired))
+}
+
 /// Adds a key.
 ///
 /// # Errors

@@ -51,7 +51,7 @@ pub struct HomePage {
     /// Roles in projects.
     pub projects: Vec<ProjectRoles>,
     /// The access version.
-    pub acv: String,
+    pub acv: Option<String>,
     /// The session at Muster.
     pub sid: String,
     /// When the person signed in.

@@ -249,7 +249,7 @@ fn home_page(person: &SignedIn, csrf: String, standing: Standing, now: UnixMilli
             .iter()
             .map(|(project, roles)| ProjectRoles { project: project.clone(), roles: roles.clone() })
             .collect(),
-        acv: roles.acv.map_or_else(|| "none".to_owned(), |acv| acv.to_string()),
+        acv: roles.acv.map(|acv| acv.to_string()),
         sid: person.sid().unwrap_or("none").to_owned(),
         since: with_ago(person.since()),
         renewed: with_ago(person.renewed()),

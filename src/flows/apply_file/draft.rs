@@ -9,6 +9,7 @@ use crate::domain::change::Change;
 use crate::domain::people::identifier;
 use crate::domain::people::user::OrgState;
 use crate::kernel::fold;
+use crate::kernel::time::SECOND;
 use crate::kernel::id::{GroupId, MembershipId, OrgId, ProjectId, RoleId};
 
 /// The changes, by phase.
@@ -103,6 +104,13 @@ impl<'a> Draft<'a> {
                     steps.make.push(Change::SetPolicy { org: org.clone(), policy });
                 }
             }
+        }
+        let known = found.org.as_ref().map_or((None, None), |org| (org.session_idle, org.session_absolute));
+        let millis = |seconds: Option<i64>| seconds.map(|seconds| seconds.saturating_mul(SECOND));
+        let idle = millis(table.session_idle_secs).or(known.0);
+        let absolute = millis(table.session_absolute_secs).or(known.1);
+        if (idle, absolute) != known {
+            steps.make.push(Change::SetSessionLimits { org: org.clone(), idle, absolute });
         }
         Ok(Self { table, found, org, names: Names::default(), steps, gone: BTreeSet::new() })
     }

@@ -19,7 +19,7 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
     match change {
         Change::CreateOrg { .. } | Change::SetOrgState { .. } => Err(denied(change, "the instance's operator")),
         Change::EndWindows { .. } | Change::UseSetupLink { .. } => Err(denied(change, "Muster itself")),
-        Change::RenameOrg { org, .. } | Change::SetPolicy { org, .. } => on_org(edit, user, org, "org.write", change).await,
+        Change::RenameOrg { org, .. } | Change::SetPolicy { org, .. } | Change::SetSessionLimits { org, .. } => on_org(edit, user, org, "org.write", change).await,
         Change::TransferOwnership { org, .. } => {
             let reach = edit.reach_of(org, user).await?;
             if holds(&reach, &Role::OrgOwner) { Ok(()) } else { Err(denied(change, "the owner")) }

@@ -11,6 +11,7 @@ use crate::domain::people::user::UserState;
 use crate::domain::source::Source;
 use crate::flows::end_sessions::Aside;
 use crate::kernel::id::{GroupId, OrgId, UserId};
+use crate::kernel::time::{HOUR, MINUTE};
 use crate::store::access_edit::{AccessEdit, Written};
 use crate::store::{applications, groups, instance, orgs, users};
 
@@ -27,6 +28,10 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
             (edit.rename_org(org, name).await?, "The organisation")
         }
         Change::SetPolicy { org, policy } => (edit.set_policy(org, *policy).await?, "The organisation"),
+        Change::SetSessionLimits { org, idle, absolute } => {
+            check_limits(*idle, *absolute)?;
+            (edit.set_session_limits(org, *idle, *absolute).await?, "The organisation")
+        }
         Change::SetOrgState { org, state } => (edit.set_org_state(org, *state).await?, "The organisation"),
         Change::TransferOwnership { org, to } => (edit.transfer_ownership(org, to).await?, "The member"),
         Change::CreateProject { org, project, key, name } => {
@@ -257,6 +262,17 @@ fn check_binding(binding: &Binding) -> Result<(), Refusal> {
     }
     if binding.window.not_before >= binding.window.not_after {
         return Err(invalid("not_after", "The end must lie after the beginning."));
+    }
+    Ok(())
+}
+
+/// 15 minutes to 24 hours idle, 1 to 720 hours in all.
+fn check_limits(idle: Option<i64>, absolute: Option<i64>) -> Result<(), Refusal> {
+    if idle.is_some_and(|idle| !(15 * MINUTE..=24 * HOUR).contains(&idle)) {
+        return Err(invalid("session_idle", "Use 15 minutes to 24 hours."));
+    }
+    if absolute.is_some_and(|absolute| !(HOUR..=720 * HOUR).contains(&absolute)) {
+        return Err(invalid("session_absolute", "Use 1 to 720 hours."));
     }
     Ok(())
 }

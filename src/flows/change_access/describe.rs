@@ -9,6 +9,7 @@ pub fn line(change: &Change) -> String {
         Change::CreateOrg { slug, .. } => format!("create organisation {slug}"),
         Change::RenameOrg { org, name } => format!("rename organisation {org} to \"{name}\""),
         Change::SetPolicy { org, policy } => format!("set policy of {org} to {policy}"),
+        Change::SetSessionLimits { org, .. } => format!("set session limits of {org}"),
         Change::SetOrgState { org, state } => format!("set organisation {org} to {state}"),
         Change::TransferOwnership { org, to } => format!("transfer ownership of {org} to {to}"),
         Change::CreateProject { key, .. } => format!("create project {key}"),

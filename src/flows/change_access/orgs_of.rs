@@ -13,6 +13,7 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         Change::CreateOrg { org, .. }
         | Change::RenameOrg { org, .. }
         | Change::SetPolicy { org, .. }
+        | Change::SetSessionLimits { org, .. }
         | Change::SetOrgState { org, .. }
         | Change::TransferOwnership { org, .. }
         | Change::CreateProject { org, .. }

@@ -70,6 +70,25 @@ impl AccessEdit<'_> {
         Ok(Written::Done)
     }
 
+    /// Sets how long a browser session counts in the organisation.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_session_limits(&mut self, org: &OrgId, idle: Option<i64>, absolute: Option<i64>) -> Result<Written> {
+        let Some(found) = orgs::find(self.tx, org).await? else { return Ok(Written::Missing) };
+        if (found.session_idle, found.session_absolute) == (idle, absolute) {
+            return Ok(Written::Already);
+        }
+        self.tx
+            .query("UPDATE orgs SET session_idle_ms = $2, session_absolute_ms = $3 WHERE id = $1")
+            .bind(org.as_str().to_owned())
+            .bind(idle)
+            .bind(absolute)
+            .execute()
+            .await?;
+        Ok(Written::Done)
+    }
+
     /// Suspends, deletes or revives an organisation: everybody in it is touched.
     ///
     /// # Errors

@@ -121,9 +121,9 @@ fn question(browser: Browser, asked: &Asked) -> Response {
 
 /// `POST /end_session/confirm`: the answer to the question.
 pub async fn confirm(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return browser.answer(error::forbidden()) };
+    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
     if !browser.posted_here(&headers, &form) {
-        return browser.answer(error::forbidden());
+        return error::forbidden();
     }
     let sealed = form.get("request").unwrap_or_default();
     let asked = browser.open(PURPOSE, sealed).and_then(|json| serde_json::from_str::<Asked>(&json).ok());

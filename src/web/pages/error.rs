@@ -24,6 +24,9 @@ pub fn request(reason: &str) -> Response {
 }
 
 /// A form that doesn't come from one of our pages in this browser.
+///
+/// It sets no cookie: a POST from another site arrives without ours, and a new one would break the pages that stand
+/// open here.
 pub fn forbidden() -> Response {
     let text = "This form was not sent from the page that it belongs to. Go back, reload the page and try again.";
     show(StatusCode::FORBIDDEN, "That didn't come from here", text, None)

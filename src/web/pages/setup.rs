@@ -42,9 +42,9 @@ fn show(status: StatusCode, browser: &Browser, token: String, typed: &Params, fa
 
 /// `POST /setup/{token}`.
 pub async fn post(State(app): State<App>, browser: Browser, Path(token): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return browser.answer(error::forbidden()) };
+    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
     if !browser.posted_here(&headers, &form) {
-        return browser.answer(error::forbidden());
+        return error::forbidden();
     }
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let password = form.sent("password").unwrap_or_default();

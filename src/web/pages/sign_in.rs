@@ -107,9 +107,9 @@ async fn plain(app: &App, browser: Browser, organisation: Option<String>) -> Res
 
 /// `POST /login`.
 pub async fn post(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return browser.answer(error::forbidden()) };
+    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
     if !browser.posted_here(&headers, &form) {
-        return browser.answer(error::forbidden());
+        return error::forbidden();
     }
     let Some(content) = sealed::open(&app, &browser, form.get("request").unwrap_or_default()) else {
         return browser.answer(error::expired());

@@ -90,7 +90,7 @@ impl Batch {
                 lost: before.difference(&after).cloned().collect(),
                 gained: after.difference(&before).cloned().collect(),
             };
-            let verdict = self.model.verdict(org, member, &touched.causes, &difference, self.now);
+            let verdict = self.model.verdict(member, touched, &difference, self.now);
             (!difference.is_empty() || verdict != Verdict::Keep).then(|| MemberReceipt {
                 org: org.clone(),
                 member: member.clone(),
@@ -161,22 +161,29 @@ impl Batch {
     pub fn set_user_active(&mut self, user: &UserId, active: bool) {
         let (state, cause) = if active { (UserState::Active, Cause::Added) } else { (UserState::Suspended, Cause::Barred) };
         self.changes.push(Change::SetUserState { user: user.clone(), state });
-        let of_user = |model: &Model| -> Vec<(OrgId, MembershipId)> {
-            let members = model.orgs.iter().flat_map(|(org, of)| of.members.iter().map(move |(id, member)| (org, id, member)));
-            members.filter(|(_, _, member)| member.user == *user).map(|(org, id, _)| (org.clone(), id.clone())).collect()
-        };
-        self.orgs.extend(of_user(&self.start).into_iter().map(|(org, _)| org));
-        if self.model.users[user].state == state {
-            return;
+        self.orgs.extend(self.start.memberships(user).into_keys());
+        if self.model.users[user].state != state {
+            self.touch_everywhere(user, cause);
+            self.model.users.get_mut(user).unwrap().state = state;
+            if !active {
+                self.barred.insert(user.clone());
+            }
+            self.done();
         }
-        for (org, member) in of_user(&self.model) {
+    }
+
+    pub fn reset_password(&mut self, user: &UserId) {
+        self.changes.push(Change::ResetPassword { user: user.clone(), password: "$argon2id$nobody's".to_owned() });
+        self.orgs.extend(self.start.memberships(user).into_keys());
+        self.touch_everywhere(user, Cause::Barred);
+        self.barred.insert(user.clone());
+        self.done();
+    }
+
+    fn touch_everywhere(&mut self, user: &UserId, cause: Cause) {
+        for (org, member) in self.model.memberships(user) {
             self.touch(&org, [member], cause);
         }
-        self.model.users.get_mut(user).unwrap().state = state;
-        if !active {
-            self.barred.insert(user.clone());
-        }
-        self.done();
     }
 
     pub fn add_member(&mut self, org: &OrgId, user: &UserId, state: MembershipState) -> MembershipId {
@@ -288,7 +295,7 @@ impl Batch {
             return;
         }
         let inside = &self.org(org).groups[group].members;
-        let new: BTreeSet<MembershipId> = members.iter().filter(|id| !inside.contains(id)).cloned().collect();
+        let new: BTreeSet<MembershipId> = members.iter().filter(|id| !inside.contains(*id)).cloned().collect();
         if !new.is_empty() {
             self.touch(org, new.clone(), Cause::Added);
             self.edit(org).groups.get_mut(group).unwrap().members.extend(new);
@@ -302,7 +309,7 @@ impl Batch {
             self.refused = Some("not_found");
             return;
         };
-        let gone: BTreeSet<MembershipId> = members.iter().filter(|id| found.members.contains(id)).cloned().collect();
+        let gone: BTreeSet<MembershipId> = members.iter().filter(|id| found.members.contains(*id)).cloned().collect();
         if !gone.is_empty() {
             self.touch(org, gone.clone(), Cause::RemovedFromGroup);
             self.edit(org).groups.get_mut(group).unwrap().members.retain(|id| !gone.contains(id));

@@ -77,8 +77,8 @@ impl Books {
         ending.farewells.retain(|(application, _, _)| scene.applications.told(application).is_some());
         // A session ends with its last entry, and with its account.
         let left: BTreeSet<&SessionId> =
-            self.entries.iter().filter(|(id, _)| !ending.entries.contains(id)).map(|(_, entry)| &entry.session).collect();
-        let over = self.sessions.iter().filter(|(id, user)| barred.contains(user) || !left.contains(id));
+            self.entries.iter().filter(|(id, _)| !ending.entries.contains(*id)).map(|(_, entry)| &entry.session).collect();
+        let over = self.sessions.iter().filter(|(id, user)| barred.contains(*user) || !left.contains(id));
         ending.sessions = over.map(|(id, _)| id.clone()).collect();
         ending
     }
@@ -148,7 +148,7 @@ impl Books {
                             families::insert(tx, family, now).await?;
                         }
                     }
-                    Ok(())
+                    Ok::<(), sqlx::Error>(())
                 })
             })
             .await;

@@ -21,6 +21,7 @@ pub enum Deed {
     ReviveMember,
     SuspendUser,
     ReviveUser,
+    ResetPassword,
     SuspendOrg,
     ReviveOrg,
     TransferOwnership,
@@ -42,13 +43,14 @@ pub enum Deed {
 }
 
 /// How often each is drawn.
-const WEIGHTS: [(Deed, usize); 24] = [
+const WEIGHTS: [(Deed, usize); 25] = [
     (Deed::AddMember, 3),
     (Deed::RemoveMember, 2),
     (Deed::SuspendMember, 1),
     (Deed::ReviveMember, 2),
     (Deed::SuspendUser, 1),
     (Deed::ReviveUser, 2),
+    (Deed::ResetPassword, 1),
     (Deed::SuspendOrg, 1),
     (Deed::ReviveOrg, 4),
     (Deed::TransferOwnership, 1),
@@ -124,6 +126,7 @@ pub fn grant(wish: &Wish, batch: &mut Batch, orgs: &[OrgId; 2], users: &[UserId]
         Deed::ReviveMember => batch.set_member_state(org, &member?, MembershipState::Active),
         Deed::SuspendUser => batch.set_user_active(user, false),
         Deed::ReviveUser => batch.set_user_active(user, true),
+        Deed::ResetPassword => batch.reset_password(user),
         Deed::SuspendOrg => batch.set_org_active(org, false),
         Deed::ReviveOrg => batch.set_org_active(org, true),
         Deed::TransferOwnership => batch.transfer_ownership(org, &member?),
@@ -185,8 +188,8 @@ fn name(number: usize, case: usize) -> String {
 
 /// Nothing, nothing that administers, something that does.
 fn made_of(number: usize) -> BTreeSet<String> {
-    let words: &[&str] = [&[][..], &["project.read"], &["users.read", "users.write"]][number % 3];
-    words.iter().map(|word| (*word).to_owned()).collect()
+    let sets: [&[&str]; 3] = [&[], &["project.read"], &["users.read", "users.write"]];
+    sets[number % 3].iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn binding(batch: &Batch, org: &OrgId, wish: &Wish, now: UnixMillis) -> Option<Binding> {
@@ -203,7 +206,7 @@ fn binding(batch: &Batch, org: &OrgId, wish: &Wish, now: UnixMillis) -> Option<B
         _ => own.unwrap_or(Role::TrailViewer),
     };
     let project = pick(of.projects.keys(), wish.one / 10).map_or(Scope::AllProjects, Scope::Project);
-    let on_projects = if wish.three % 3 == 0 { Scope::AllProjects } else { project };
+    let on_projects = if wish.three.is_multiple_of(3) { Scope::AllProjects } else { project };
     let scope = match &role {
         Role::ProjectAdmin | Role::ProjectReader => on_projects,
         Role::Own(_) if wish.three.is_multiple_of(2) => on_projects,
@@ -211,7 +214,7 @@ fn binding(batch: &Batch, org: &OrgId, wish: &Wish, now: UnixMillis) -> Option<B
     };
     let member = pick(of.members.keys(), wish.two).map(Subject::Member);
     let group = pick(of.groups.keys(), wish.two).map(Subject::Group);
-    let subject = if wish.two % 3 == 0 { member.or(group)? } else { group.or(member)? };
+    let subject = if wish.two.is_multiple_of(3) { member.or(group)? } else { group.or(member)? };
     let window = match wish.three % 8 {
         0 => Window { not_before: UnixMillis::MIN, not_after: now.plus(3 * MINUTE) },
         1 => Window { not_before: now, not_after: now.plus(5 * MINUTE) },

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster::domain::access::difference::Held;
 use muster::domain::access::permission::administers;
 use muster::domain::access::{
-    Binding, Bindings, Cause, Difference, Grants, Holder, Policy, Role, Scope, Subject, Verdict, effective, verdict,
+    Binding, Bindings, Difference, Grants, Holder, Policy, Role, Scope, Subject, Verdict, effective, verdict,
 };
 use muster::domain::people::user::{MembershipState, UserState};
 use muster::kernel::id::{BindingId, GroupId, MembershipId, OrgId, ProjectId, RoleId, UserId};
 use muster::kernel::time::UnixMillis;
+
+use super::batch::Touched;
 
 /// Everything there is.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +99,16 @@ impl Model {
         of.active && of.members.get(member).is_some_and(|member| member.state == MembershipState::Active && account(member))
     }
 
+    /// A person's membership in each organisation that has one.
+    pub fn memberships(&self, user: &UserId) -> BTreeMap<OrgId, MembershipId> {
+        let mut found = BTreeMap::new();
+        for (org, of) in &self.orgs {
+            let members = of.members.iter().filter(|(_, member)| member.user == *user);
+            found.extend(members.map(|(id, _)| (org.clone(), id.clone())));
+        }
+        found
+    }
+
     /// Every role on every scope that a member holds.
     pub fn held(&self, org: &OrgId, member: &MembershipId, at: UnixMillis, due: Due) -> BTreeSet<Held> {
         let mut held = BTreeSet::new();
@@ -126,13 +138,13 @@ impl Model {
     }
 
     /// What the domain says that a change ends for a member, given what this model says was lost.
-    pub fn verdict(&self, org: &OrgId, member: &MembershipId, causes: &BTreeSet<Cause>, lost: &Difference, at: UnixMillis) -> Verdict {
-        let of = &self.orgs[org];
+    pub fn verdict(&self, member: &MembershipId, touched: &Touched, lost: &Difference, at: UnixMillis) -> Verdict {
+        let of = &self.orgs[&touched.org];
         let administering = |role: &Role| match role {
             Role::Own(key) => of.made_of.get(key).is_some_and(|words| administers(words.iter().map(String::as_str))),
             _ => false,
         };
-        verdict(of.policy, causes, &self.grants(org, member, at), lost, &administering)
+        verdict(of.policy, &touched.causes, &self.grants(&touched.org, member, at), lost, &administering)
     }
 
     fn grants(&self, org: &OrgId, member: &MembershipId, at: UnixMillis) -> Grants {

@@ -171,13 +171,14 @@ impl Browser {
             let mut parts = line.split(';').map(str::trim);
             let (name, value) = parts.next().and_then(|pair| pair.split_once('=')).expect("a cookie is a pair");
             let flags: Vec<String> = parts.map(str::to_lowercase).collect();
+            self.jar.retain(|(kept, _)| kept != name);
+            if value.is_empty() || flags.contains(&"max-age=0".to_owned()) {
+                continue; // it is taken away
+            }
             assert!(flags.contains(&"httponly".to_owned()), "a script could read {line}");
             assert!(flags.iter().any(|flag| flag == "samesite=lax" || flag == "samesite=strict"), "other sites send {line}");
             assert_eq!(flags.contains(&"secure".to_owned()), self.at.issuer.starts_with("https:"), "{line}");
-            self.jar.retain(|(kept, _)| kept != name);
-            if !value.is_empty() && !flags.contains(&"max-age=0".to_owned()) {
-                self.jar.push((name.to_owned(), value.to_owned()));
-            }
+            self.jar.push((name.to_owned(), value.to_owned()));
         }
     }
 

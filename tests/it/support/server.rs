@@ -68,11 +68,6 @@ impl Site {
         Self { world, at, stop, server, jobs }
     }
 
-    /// The world without its server.
-    pub const fn world(&self) -> &World {
-        &self.world
-    }
-
     /// A browser that was never here.
     pub fn browser(&self) -> Browser {
         Browser::new(self.at.clone())

@@ -162,11 +162,6 @@ impl World {
         Self { app, hands, place }
     }
 
-    /// The handles.
-    pub const fn app(&self) -> &App {
-        &self.app
-    }
-
     /// A connection to read with.
     pub async fn conn(&self) -> Conn {
         self.db.read().await.expect("the database answers")

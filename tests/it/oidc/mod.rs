@@ -1,0 +1,6 @@
+//! OpenID Connect and OAuth 2.0 as applications meet them.
+
+mod backchannel_logout;
+mod code_flow;
+mod discovery;
+mod redirect_uri;

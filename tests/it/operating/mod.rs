@@ -1,0 +1,5 @@
+//! Operating Muster: the real program, files that say what is wanted, and machines that stop without warning.
+
+mod apply_file;
+mod power_cut;
+mod probes;
