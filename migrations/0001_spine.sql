@@ -165,6 +165,13 @@ CREATE TABLE applications (
 -- applications of an organisation
 CREATE INDEX applications_org ON applications (org_id);
 
+-- Where the pages of public applications come from: who may read an answer across origins.
+CREATE TABLE application_origins (
+    origin         TEXT NOT NULL,
+    application_id TEXT NOT NULL REFERENCES applications (id),
+    PRIMARY KEY (origin, application_id)
+);
+
 CREATE TABLE consents (
     user_id        TEXT   NOT NULL REFERENCES users (id),
     application_id TEXT   NOT NULL REFERENCES applications (id),

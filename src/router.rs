@@ -1,6 +1,7 @@
 //! Every address of the product, grouped by who asks, one line a route.
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use std::sync::OnceLock;
 
@@ -14,7 +15,7 @@ use crate::domain::oidc::discovery;
 use crate::store::cookies::CookieStore;
 use crate::web::extract::browser::CookieNames;
 use crate::web::oidc::discovery::{Document, Rooms};
-use crate::web::oidc::{authorize, discovery as documents, end_session, introspect, revoke, token, userinfo};
+use crate::web::oidc::{authorize, cors, discovery as documents, end_session, introspect, revoke, token, userinfo};
 use crate::web::operating;
 use crate::web::pages::{consent, error, files, me, select_org, setup, sign_in};
 
@@ -27,7 +28,7 @@ pub fn build(app: &App, stopping: CancellationToken) -> Router {
         stopping,
     };
     Router::new()
-        .merge(applications())
+        .merge(applications(app))
         .merge(people(app))
         .merge(operators())
         .fallback(error::not_found)
@@ -35,15 +36,22 @@ pub fn build(app: &App, stopping: CancellationToken) -> Router {
 }
 
 /// For applications.
-fn applications() -> Router<Rooms> {
+fn applications(app: &App) -> Router<Rooms> {
     Router::new()
         .route("/.well-known/openid-configuration", get(documents::document))
         .route("/.well-known/oauth-authorization-server", get(documents::document))
         .route(discovery::JWKS, get(documents::jwks))
+        .route(discovery::INTROSPECT, post(introspect::post))
+        .merge(applications_in_browsers(app))
+}
+
+/// For applications that may live in a browser: what their pages read across origins.
+fn applications_in_browsers(app: &App) -> Router<Rooms> {
+    Router::new()
         .route(discovery::TOKEN, post(token::post))
         .route(discovery::USERINFO, get(userinfo::get).post(userinfo::post))
-        .route(discovery::INTROSPECT, post(introspect::post))
         .route(discovery::REVOKE, post(revoke::post))
+        .layer(from_fn_with_state(app.clone(), cors::around))
 }
 
 /// For people's browsers, with their session.

@@ -104,8 +104,37 @@ pub async fn put(tx: &mut Tx, application: &Application, now: UnixMillis) -> Res
     .bind(serde_json::to_string(&secrets).map_err(|e| corrupt(&e.to_string()))?)
     .bind(now.0)
     .execute()
-    .await
-    .map(|_| ())
+    .await?;
+    put_origins(tx, application).await
+}
+
+async fn put_origins(tx: &mut Tx, application: &Application) -> Result<()> {
+    let id = application.id.as_str();
+    tx.query("DELETE FROM application_origins WHERE application_id = $1").bind(id.to_owned()).execute().await?;
+    for origin in application.page_origins() {
+        tx.query("INSERT INTO application_origins (origin, application_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(origin)
+            .bind(id.to_owned())
+            .execute()
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether the pages of an active public application come from this origin.
+///
+/// # Errors
+/// The database's.
+pub async fn has_origin(conn: &mut Conn, origin: &str) -> Result<bool> {
+    let row: Option<(String,)> = conn
+        .query(
+            "SELECT o.origin FROM application_origins o JOIN applications a ON a.id = o.application_id
+             WHERE o.origin = $1 AND a.state = 'active' LIMIT 1",
+        )
+        .bind(origin.to_owned())
+        .optional()
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Removes an application with all that hangs on it.
@@ -114,6 +143,7 @@ pub async fn put(tx: &mut Tx, application: &Application, now: UnixMillis) -> Res
 /// The database's.
 pub async fn remove(tx: &mut Tx, id: &ApplicationId) -> Result<()> {
     for sql in [
+        "DELETE FROM application_origins WHERE application_id = $1",
         "DELETE FROM entry_applications WHERE application_id = $1",
         "DELETE FROM consents WHERE application_id = $1",
         "DELETE FROM used_assertions WHERE application_id = $1",

@@ -118,6 +118,15 @@ pub struct Application {
 }
 
 impl Application {
+    /// The origins that a public application's pages come from, taken from its web redirect URIs: those that may read
+    /// an answer of the token endpoint across origins. A confidential application has no business in a browser.
+    #[must_use]
+    pub fn page_origins(&self) -> std::collections::BTreeSet<String> {
+        let uris = self.redirect_uris.iter().filter(|_| self.is_public());
+        let origins = uris.filter_map(|uri| url::Url::parse(uri).ok()).map(|url| url.origin());
+        origins.filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization()).collect()
+    }
+
     /// Whether it can't keep a secret (RFC 6749 §2.1).
     #[must_use]
     pub const fn is_public(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The protocol's endpoints, one file each.
 
 pub mod authorize;
+pub mod cors;
 pub mod discovery;
 pub mod end_session;
 pub mod error;

@@ -214,6 +214,7 @@ impl World {
         let hash = self.hasher.hash(Secret::presented(password)).await.expect("the pool has room");
         let profile = Profile {
             name: Some(format!("{}{} Example", user_name[..1].to_uppercase(), &user_name[1..])),
+            preferred_username: Some(user_name.to_owned()),
             email: Some(email),
             updated_at: self.now().seconds(),
             ..Profile::default()
