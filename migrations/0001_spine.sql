@@ -22,6 +22,8 @@ CREATE TABLE orgs (
     audit_hash          BYTEA   NOT NULL,
     session_idle_ms     BIGINT,
     session_absolute_ms BIGINT,
+    -- tokens that its applications got for themselves before this moment are refused: set when it is suspended
+    tokens_from         BIGINT  NOT NULL,
     created_at          BIGINT  NOT NULL
 );
 
@@ -156,6 +158,8 @@ CREATE TABLE applications (
     client_id     TEXT   NOT NULL CONSTRAINT applications_client_id UNIQUE,
     org_id        TEXT   REFERENCES orgs (id),
     state         TEXT   NOT NULL CHECK (state IN ('active', 'disabled')),
+    -- tokens that the application got for itself before this moment are refused: set when it is disabled
+    tokens_from   BIGINT NOT NULL,
     -- the registration, as JSON; secrets are SHA-256 digests in base64url
     registration  TEXT   NOT NULL,
     secrets       TEXT   NOT NULL,

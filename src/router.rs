@@ -13,7 +13,7 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use crate::app::App;
 use crate::domain::oidc::discovery;
 use crate::store::cookies::CookieStore;
-use crate::web::extract::browser::CookieNames;
+use crate::web::extract::browser::{CookieNames, mend_removals};
 use crate::web::oidc::discovery::{Document, Rooms};
 use crate::web::oidc::{authorize, cors, discovery as documents, end_session, introspect, revoke, token, userinfo};
 use crate::web::operating;
@@ -69,6 +69,7 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/setup/{token}", get(setup::get).post(setup::post))
         .route("/me", get(me::get))
         .layer(session_layer(app))
+        .layer(from_fn_with_state(app.clone(), mend_removals))
         .route("/help", get(files::help))
         .route("/assets/{hash}/{name}", get(files::get))
 }
@@ -96,5 +97,18 @@ fn session_layer(app: &App) -> SessionManagerLayer<CookieStore> {
 /// The process's one recorder of metrics; `None` when another library has installed its own.
 fn recorder() -> Option<PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().ok()).clone()
+    HANDLE
+        .get_or_init(|| {
+            let handle = PrometheusBuilder::new().install_recorder().ok()?;
+            let kept = handle.clone();
+            // Samples of histograms are folded; else they pile up until somebody scrapes.
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+                    kept.run_upkeep();
+                }
+            });
+            Some(handle)
+        })
+        .clone()
 }

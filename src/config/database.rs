@@ -1,4 +1,4 @@
-//! `[database]`: where the rows are kept (`design.md` §10 names the two kinds).
+//! `[database]`: where the rows are kept (the two kinds: docs/architecture.md).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `[http]`: where Muster listens, whom it believes about addresses, and what it accepts (`security.md` K5, K6, M1).
+//! `[http]`: where Muster listens, whom it believes about addresses, and what it accepts.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

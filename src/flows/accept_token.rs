@@ -68,7 +68,14 @@ async fn of_family(conn: &mut Conn, claims: Map<String, Value>, id: &FamilyId, j
 
 async fn of_application(app: &App, conn: &mut Conn, claims: Map<String, Value>, jti: &str) -> Result<Option<Accepted>> {
     let Some(client_id) = text(&claims, "client_id") else { return Ok(None) };
-    if text(&claims, "sub") != Some(client_id) || find_application::active(app, conn, client_id).await?.is_none() {
+    if text(&claims, "sub") != Some(client_id) {
+        return Ok(None);
+    }
+    let Some((application, from)) = find_application::active_since(app, conn, client_id).await? else { return Ok(None) };
+    let issued = claims.get("iat").and_then(Value::as_i64).unwrap_or(0);
+    // By whole seconds: what was issued in the second in which it was disabled is refused too.
+    let of_this_one = jti.split_once('.').is_some_and(|(id, _)| id == application.id.as_str());
+    if !of_this_one || (from > UnixMillis::MIN && issued <= from.seconds()) {
         return Ok(None);
     }
     let revoked = families::is_revoked(conn, jti).await?;

@@ -87,7 +87,7 @@ fn refuse(code: ErrorCode, description: &str) -> Step {
 /// The database's.
 pub async fn step(app: &App, pending: &Pending, application: &Application, session: Option<&Facts>) -> Result<Step, Fault> {
     let (request, now) = (&pending.request, app.now());
-    let session = session.filter(|facts| is_the_one_asked_for(app, request, facts, pending.started, now));
+    let session = session.filter(|facts| is_the_one_asked_for(app, request, facts, now));
     let need = decide(&request.prompt, request.max_age, pending.started, session.map(|facts| facts.auth_time), now);
     match (need, session) {
         (Need::Refuse(code), _) => Ok(refuse(code, "the person must sign in")),
@@ -99,7 +99,7 @@ pub async fn step(app: &App, pending: &Pending, application: &Application, sessi
 }
 
 /// Whether the session is that of the person whom `id_token_hint` or the `claims` parameter names, if one does.
-fn is_the_one_asked_for(app: &App, request: &AuthorizationRequest, facts: &Facts, _started: UnixMillis, now: UnixMillis) -> bool {
+fn is_the_one_asked_for(app: &App, request: &AuthorizationRequest, facts: &Facts, now: UnixMillis) -> bool {
     let wanted = request.claims.wanted_sub().is_none_or(|sub| sub == facts.user.as_str());
     let hinted = match &request.id_token_hint {
         None => true,
@@ -259,7 +259,7 @@ async fn issue_code(
             claims: request.claims.clone(),
             nonce: request.nonce.clone(),
             authentication: Authentication { time: facts.auth_time, acr: facts.acr.clone(), amr: facts.amr.clone() },
-            project: project_of(request),
+            project: request.scope.projects().next().map(str::to_owned),
             resource: request.resource.clone(),
         },
         redirect_uri: request.redirect.as_str().to_owned(),
@@ -302,6 +302,14 @@ fn new_entry(app: &App, facts: &Facts, entrance: Option<&Entrance>, now: UnixMil
     }
 }
 
-fn project_of(request: &AuthorizationRequest) -> Option<String> {
-    request.project.clone().or_else(|| request.scope.projects().next().map(str::to_owned))
+/// The `project` parameter says the same as the scope `project:<key>`: it is taken as that, where the application may
+/// have it, so that the consent page, what is remembered of it, and the token all speak of one thing.
+#[must_use]
+pub fn with_project_scope(mut request: AuthorizationRequest, application: &Application) -> AuthorizationRequest {
+    if let Some(key) = request.project.take()
+        && let Ok(asked) = scope::Scopes::parse(&format!("{}{key}", scope::PROJECT_PREFIX))
+    {
+        request.scope = request.scope.union(&application.permitted_scopes(&asked));
+    }
+    request
 }

@@ -33,7 +33,8 @@ pub fn issue(app: &App, application: &Application, params: &Params) -> Result<is
     }
     let now = app.now();
     let expires_at = now.plus(app.config.tokens.access_secs * SECOND);
-    let jti = issue::hex(&app.chance.bytes32()[..16]);
+    // Names the registration: a later one with the same client id does not inherit the tokens.
+    let jti = format!("{}.{}", application.id, issue::hex(&app.chance.bytes32()[..12]));
     let token = AccessToken {
         issuer: app.issuer(),
         subject: &application.client_id,

@@ -80,7 +80,7 @@ pub async fn access_claims(
     if granted.scopes.contains(scope::GROUPS) {
         let names = groups::names_of_member(conn, &standing.id).await?;
         if !names.is_empty() {
-            claims.roles.insert("groups".to_owned(), names.into());
+            put_or_point(app, &mut claims.roles, "groups", names.into(), application);
         }
     }
     claims.all = claims.roles.clone();
@@ -107,14 +107,19 @@ fn put_roles(
         return;
     }
     into.insert("org_roles".to_owned(), json!(org_roles));
-    let value = json!(project_roles);
-    if value.to_string().len() > application.claims_budget {
-        // Too large for a token: userinfo has it (distributed claims, OpenID Connect Core §5.6.2).
-        into.insert("_claim_names".to_owned(), json!({ "project_roles": "userinfo" }));
-        into.insert("_claim_sources".to_owned(), json!({ "userinfo": { "endpoint": app.url(discovery::USERINFO) } }));
-    } else {
-        into.insert("project_roles".to_owned(), value);
+    put_or_point(app, into, "project_roles", json!(project_roles), application);
+}
+
+/// A claim that is too large for a token is found at userinfo (distributed claims, OpenID Connect Core §5.6.2).
+fn put_or_point(app: &App, into: &mut Map<String, Value>, name: &str, value: Value, application: &Application) {
+    if value.to_string().len() <= application.claims_budget {
+        into.insert(name.to_owned(), value);
+        return;
     }
+    if let Some(names) = into.entry("_claim_names").or_insert_with(|| json!({})).as_object_mut() {
+        names.insert(name.to_owned(), "userinfo".into());
+    }
+    into.insert("_claim_sources".to_owned(), json!({ "userinfo": { "endpoint": app.url(discovery::USERINFO) } }));
 }
 
 /// The tokens of a family whose standing was judged good at `now`.
@@ -123,7 +128,7 @@ fn put_roles(
 /// `invalid_grant` when it is not good after all; the database's; no key signs.
 pub async fn for_family(app: &App, conn: &mut Conn, family: &Family, application: &Application, first: bool) -> Result<Tokens, Fault> {
     let now = app.now();
-    let claims = match (&family.holding.member, &family.standing.member) {
+    let mut claims = match (&family.holding.member, &family.standing.member) {
         (Some((org, _)), Some(standing)) => {
             access_claims(app, conn, (org, &family.holding.user, standing), &family.granted, application).await?
         }
@@ -151,11 +156,11 @@ pub async fn for_family(app: &App, conn: &mut Conn, family: &Family, application
         acr: Some(&granted.authentication.acr),
         amr: &amr,
         sid: Some(family.holding.sid.as_str()),
-        access: claims.all,
+        access: std::mem::take(&mut claims.all),
     };
     let access_token = app.keyring.sign(application.access_token_alg, access_token::TYP, &access.claims(), now)?;
     let id_token = if granted.scopes.contains(scope::OPENID) {
-        Some(id_token(app, conn, (family, application), &access_token, claims.roles, first).await?)
+        Some(id_token(app, conn, (family, application), &access_token, claims, first).await?)
     } else {
         None
     };
@@ -179,13 +184,13 @@ async fn id_token(
     conn: &mut Conn,
     of: (&Family, &Application),
     access_token: &str,
-    roles: Map<String, Value>,
+    access: AccessClaims,
     first: bool,
 ) -> Result<String, Fault> {
     let (family, application) = of;
     let (now, granted) = (app.now(), &family.granted);
     let asked = [scope::ROLES, scope::GROUPS].iter().any(|word| granted.scopes.contains(word)) || granted.project.is_some();
-    let mut extra = if application.roles_in_id_token && asked { roles } else { Map::new() };
+    let mut extra = if application.roles_in_id_token && asked { access.roles } else { Map::new() };
     let wanted = granted.claims.id_token_names();
     if !wanted.is_empty()
         && let Some(user) = users::find(conn, &family.holding.user).await?
@@ -193,12 +198,13 @@ async fn id_token(
         extra.extend(standard_claims(&user.profile, &scope::Scopes::default(), &wanted));
     }
     let amr: Vec<&str> = granted.authentication.amr.iter().map(String::as_str).collect();
+    let latest = now.plus(app.config.tokens.id_secs * SECOND);
     let token = IdToken {
         issuer: app.issuer(),
         subject: family.holding.user.as_str(),
         client_id: &application.client_id,
         issued_at: now,
-        expires_at: now.plus(app.config.tokens.id_secs * SECOND),
+        expires_at: access.until.map_or(latest, |until| latest.min(until)),
         auth_time: granted.authentication.time,
         nonce: granted.nonce.as_deref().filter(|_| first),
         acr: Some(&granted.authentication.acr),

@@ -12,6 +12,7 @@ pub mod exchange_code;
 pub mod find_application;
 pub mod issue;
 pub mod note_use;
+pub mod record_tokens;
 pub mod refresh;
 pub mod revoke;
 pub mod rotate_keys;

@@ -1,6 +1,6 @@
 //! Signing keys: made at first start, rotated so that nothing ever fails to verify.
 //!
-//! A new key is published at once, signs after the time for which others may cache the JWKS, and the one before it
+//! A new key is published at once, signs after every node has seen it and the time for which others may cache the JWKS, and the one before it
 //! holds until the longest token that it signed has run out. The first keys sign at once: nobody has cached anything.
 
 use std::collections::BTreeSet;
@@ -109,51 +109,70 @@ async fn has_key(app: &App, alg: Alg) -> Result<bool, Fault> {
     Ok(signing_keys::live(&mut conn, now).await?.iter().any(|key| key.alg == alg && key.sign_until > now))
 }
 
+/// How long other processes may take to see a new key: they look every second.
+const SEEN_WITHIN: i64 = 3 * SECOND;
+
 /// Rotates the keys of every algorithm in use; the new keys' ids.
 ///
 /// # Errors
 /// The database's, or a key can't be made.
 pub async fn rotate(app: &App) -> Result<Vec<KeyId>, Fault> {
     let mut rotated = Vec::new();
-    let tokens = &app.config.tokens;
-    let longest = tokens.access_secs.max(tokens.id_secs) * SECOND + MINUTE;
     for alg in wanted(app).await? {
-        let now = app.now();
-        let sign_from = if has_key(app, alg).await? { now.plus(app.config.keys.jwks_max_age_secs * SECOND) } else { now };
-        let key = make(app, alg, now, sign_from).await?;
-        let kid = key.kid.clone();
-        rotated.push(kid.clone());
-        let done: Result<(), sqlx::Error> = app
-            .db
-            .write(move |tx| {
-                Box::pin(async move {
-                    signing_keys::lock(tx).await?;
-                    signing_keys::insert(tx, &key).await?;
-                    signing_keys::retire(tx, alg, &kid, sign_from, sign_from.plus(longest)).await
-                })
-            })
-            .await;
-        done?;
+        rotated.extend(rotate_one(app, alg, UnixMillis::MAX).await?);
     }
-    load(app).await?;
     Ok(rotated)
 }
 
-/// Rotates when the newest key of an algorithm has signed for longer than the configured days.
+/// Rotates the keys that have been signing for longer than the configured days; whether there were any.
 ///
 /// # Errors
 /// As [`rotate`].
 pub async fn rotate_if_due(app: &App) -> Result<bool, Fault> {
-    let now = app.now();
-    let mut conn = app.db.read().await?;
-    let live = signing_keys::live(&mut conn, now).await?;
-    drop(conn);
-    let newest = live.iter().map(|key| key.created_at).max();
-    let due = newest.is_some_and(|at| now.since(at) > app.config.keys.rotation_days * DAY);
-    if due {
-        rotate(app).await?;
+    let (now, mut rotated) = (app.now(), false);
+    let oldest = now.minus(app.config.keys.rotation_days * DAY);
+    for alg in wanted(app).await? {
+        let live = signing_keys::live(&mut app.db.read().await?, now).await?;
+        let newest = live.iter().filter(|key| key.alg == alg).map(|key| key.created_at).max();
+        if newest.is_some_and(|at| at < oldest) {
+            rotated |= rotate_one(app, alg, oldest).await?.is_some();
+        }
     }
-    Ok(due)
+    Ok(rotated)
+}
+
+/// Makes a new key of one algorithm, unless another node has made one since `newest_before`.
+///
+/// All times count from the moment of writing, not from before the key was made.
+async fn rotate_one(app: &App, alg: Alg, newest_before: UnixMillis) -> Result<Option<KeyId>, Fault> {
+    let mut key = make(app, alg, app.now(), app.now()).await?;
+    let kid = key.kid.clone();
+    let wait = app.config.keys.jwks_max_age_secs * SECOND + SEEN_WITHIN;
+    let longest = app.config.tokens.access_secs.max(app.config.tokens.id_secs) * SECOND + MINUTE;
+    let clock = app.clock.clone();
+    let made: Result<bool, sqlx::Error> = app
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                signing_keys::lock(tx).await?;
+                let now = clock.now();
+                let live = signing_keys::live(tx, now).await?;
+                let others = live.iter().filter(|other| other.alg == alg);
+                let newest = others.map(|other| other.created_at).max();
+                if newest.is_some_and(|at| at >= newest_before) {
+                    return Ok(false);
+                }
+                (key.created_at, key.publish_from) = (now, now);
+                key.sign_from = if newest.is_some() { now.plus(wait) } else { now };
+                signing_keys::insert(tx, &key).await?;
+                signing_keys::retire(tx, alg, &key.kid, key.sign_from, key.sign_from.plus(longest)).await?;
+                Ok(true)
+            })
+        })
+        .await;
+    let made = made?;
+    load(app).await?;
+    Ok(made.then_some(kid))
 }
 
 /// Makes a key off the runtime's threads (RSA takes a tenth of a second) and seals it.

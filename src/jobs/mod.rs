@@ -3,7 +3,6 @@
 mod keys;
 mod outbox;
 mod sweep;
-mod tally;
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::flows::record_tokens;
 
 /// Starts the jobs; the tracker is done when all have stopped after `stop`.
 pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
@@ -20,7 +20,7 @@ pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
     tracker.spawn(keys::run(app.clone(), stop.clone()));
     tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), sweep::windows));
     tracker.spawn(every(Duration::from_secs(300), stop.clone(), app.clone(), sweep::prune));
-    tracker.spawn(every(Duration::from_secs(5), stop, app.clone(), tally::flush));
+    tracker.spawn(every(Duration::from_secs(5), stop, app.clone(), record_tokens::write_tally));
     tracker.close();
     tracker
 }

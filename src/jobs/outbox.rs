@@ -1,15 +1,20 @@
 //! Delivers the outbox: leased rows, many receivers at once, retried with growing delay for a day.
+//!
+//! Rows of one receiver wait in a line of their own, a few of them under way at once; while it does not answer, those
+//! behind are put off without being tried. So a dead receiver holds up nobody else.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::domain::oauth::application::ApplicationState;
 use crate::domain::oidc::logout_token;
-use crate::kernel::id::OutboxId;
+use crate::kernel::id::ApplicationId;
 use crate::kernel::time::{DAY, HOUR, SECOND, UnixMillis};
 use crate::outside::relying_party::SendError;
 use crate::store::applications;
@@ -17,20 +22,56 @@ use crate::store::outbox::{self, Leased, Message, Outcome};
 
 /// So many rows are leased at once …
 const BATCH: i64 = 128;
-/// … of which so many are under way at once …
-const AT_ONCE: usize = 32;
-/// … for so many milliseconds: longer than every delivery of a batch can take.
+/// … while no more than so many are in hand …
+const IN_HAND: usize = 1024;
+/// … of which so many of one receiver are under way.
+const AT_ONCE: usize = 8;
+/// A lease, in milliseconds; nothing is begun in its last ten seconds, for another node may take the row then.
 const LEASE: i64 = 60 * SECOND;
+const LEASE_MARGIN: i64 = 10 * SECOND;
+/// While a receiver doesn't answer, it is left alone for so many milliseconds.
+const LEFT_ALONE: i64 = 5 * SECOND;
 /// Other nodes' rows, and those whose bell was missed, are looked for this often.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// One receiver's line.
+#[derive(Debug)]
+struct Line {
+    places: Semaphore,
+    left_alone_until: Mutex<UnixMillis>,
+}
+
+/// The lines, by receiver.
+#[derive(Clone, Debug, Default)]
+struct Lines(Arc<Mutex<HashMap<ApplicationId, Arc<Line>>>>);
+
+impl Lines {
+    fn of(&self, receiver: &ApplicationId) -> Arc<Line> {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() > 10_000 {
+            lines.retain(|_, line| Arc::strong_count(line) > 1);
+        }
+        let new = || Arc::new(Line { places: Semaphore::new(AT_ONCE), left_alone_until: Mutex::new(UnixMillis::MIN) });
+        lines.entry(receiver.clone()).or_insert_with(new).clone()
+    }
+}
+
 /// Works until `stop`; what is under way is finished.
 pub async fn run(app: App, stop: CancellationToken) {
+    let (lines, tasks) = (Lines::default(), TaskTracker::new());
     while !stop.is_cancelled() {
         let rung = app.outbox_bell.notified();
-        match deliver_due(&app).await {
-            Ok(0) => {}
-            Ok(_) => continue,
+        match lease(&app).await {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) => {
+                for row in rows {
+                    tasks.spawn(deliver(app.clone(), lines.of(&row.receiver), row));
+                }
+                while tasks.len() > IN_HAND {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                continue;
+            }
             Err(error) => tracing::error!(%error, "the outbox can't be read"),
         }
         tokio::select! {
@@ -39,39 +80,46 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => {}
         }
     }
+    tasks.close();
+    tasks.wait().await;
 }
 
-/// Delivers what is due now; how many rows that were.
-async fn deliver_due(app: &App) -> Result<usize, sqlx::Error> {
+/// Leases what is due; a look first, for most of the time nothing is.
+async fn lease(app: &App) -> Result<Vec<Leased>, sqlx::Error> {
     let now = app.now();
     if outbox::next_due(&mut app.db.read().await?).await?.is_none_or(|at| at > now) {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    let rows = outbox::lease(&app.db, BATCH, now, now.plus(LEASE)).await?;
-    let count = rows.len();
-    let mut deliveries = stream::iter(rows.into_iter().map(|row| one(app, row))).buffer_unordered(AT_ONCE);
-    // Each result is noted as it comes: a receiver that hangs holds nobody else's back.
-    while let Some(done) = deliveries.next().await {
-        outbox::settle(&app.db, vec![done], app.now()).await?;
-    }
-    Ok(count)
+    outbox::lease(&app.db, BATCH, now, now.plus(LEASE)).await
 }
 
-async fn one(app: &App, row: Leased) -> (OutboxId, Outcome) {
-    let outcome = match &row.message {
-        Message::BackchannelLogout { user, sid } => logout(app, &row, user.as_str(), sid.as_str()).await,
+async fn deliver(app: App, line: Arc<Line>, row: Leased) {
+    let leased_at = app.now();
+    let Ok(_place) = line.places.acquire().await else { return };
+    if app.now() > leased_at.plus(LEASE - LEASE_MARGIN) {
+        return; // the lease runs out; somebody takes it up again
+    }
+    let left_alone = *line.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner);
+    let outcome = if app.now() < left_alone {
+        later(&app, &row, "put off: the receiver does not answer")
+    } else {
+        match &row.message {
+            Message::BackchannelLogout { user, sid } => logout(&app, &line, &row, (user.as_str(), sid.as_str())).await,
+        }
     };
-    (row.id, outcome)
+    if let Err(error) = outbox::settle(&app.db, vec![(row.id, outcome)], app.now()).await {
+        tracing::error!(%error, "a delivery was not noted; it will be made again");
+    }
 }
 
-async fn logout(app: &App, row: &Leased, user: &str, sid: &str) -> Outcome {
+async fn logout(app: &App, line: &Line, row: &Leased, of: (&str, &str)) -> Outcome {
     let found = match app.db.read().await {
         Ok(mut conn) => applications::find(&mut conn, &row.receiver).await,
         Err(error) => Err(error),
     };
     let application = match found {
         Ok(Some(application)) if application.state == ApplicationState::Active => application,
-        Ok(_) => return Outcome::GivenUp("the application is gone".to_owned()),
+        Ok(_) => return Outcome::GivenUp("the application is gone or disabled".to_owned()),
         Err(_) => return later(app, row, "the database failed"),
     };
     let Some(uri) = application.backchannel_logout_uri.as_deref() else {
@@ -80,10 +128,9 @@ async fn logout(app: &App, row: &Leased, user: &str, sid: &str) -> Outcome {
     let now = app.now();
     // A new `jti` for each attempt: a receiver that took the first one and whose answer was lost may refuse a repeat.
     let jti = format!("{}.{}", row.id, row.attempts);
-    let claims = logout_token::claims(app.issuer(), &application.client_id, user, sid, &jti, now);
-    let token = match app.keyring.sign(application.id_token_alg, logout_token::TYP, &claims, now) {
-        Ok(token) => token,
-        Err(_) => return later(app, row, "no key signs"),
+    let claims = logout_token::claims(app.issuer(), &application.client_id, of.0, of.1, &jti, now);
+    let Ok(token) = app.keyring.sign(application.id_token_alg, logout_token::TYP, &claims, now) else {
+        return later(app, row, "no key signs");
     };
     match app.relying_party.post_form(uri, &[("logout_token", &token)]).await {
         Ok(status) if (200..300).contains(&status) => Outcome::Sent(status.to_string()),
@@ -91,11 +138,15 @@ async fn logout(app: &App, row: &Leased, user: &str, sid: &str) -> Outcome {
         Ok(400) => Outcome::GivenUp("400".to_owned()),
         Ok(status) => later(app, row, &status.to_string()),
         Err(SendError::BadUrl | SendError::Refused) => Outcome::GivenUp("the address may not be called".to_owned()),
-        Err(error) => later(app, row, &error.to_string()),
+        Err(error) => {
+            let mut until = line.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *until = app.now().plus(LEFT_ALONE);
+            drop(until);
+            later(app, row, &error.to_string())
+        }
     }
 }
 
-/// 5 s, 10 s, 20 s … up to an hour, for a day.
 fn later(app: &App, row: &Leased, answer: &str) -> Outcome {
     let now = app.now();
     match next_attempt(row.attempts, row.created_at, now) {
@@ -104,6 +155,7 @@ fn later(app: &App, row: &Leased, answer: &str) -> Outcome {
     }
 }
 
+/// 5 s, 10 s, 20 s … up to an hour, for a day.
 fn next_attempt(attempts: i64, created_at: UnixMillis, now: UnixMillis) -> Option<UnixMillis> {
     let doublings = u32::try_from(attempts.saturating_sub(1).clamp(0, 20)).unwrap_or(0);
     let delay = (5 * SECOND).saturating_mul(1_i64 << doublings).min(HOUR);

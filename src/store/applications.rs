@@ -13,6 +13,8 @@ pub struct Stamp {
     pub updated_at: UnixMillis,
     /// Whether the application, and the organisation that it belongs to, are active.
     pub active: bool,
+    /// Tokens that it got for itself before this moment are refused.
+    pub tokens_from: UnixMillis,
 }
 
 /// The stamp of an application, by its client id: one point select, however often the registration was read before.
@@ -20,15 +22,16 @@ pub struct Stamp {
 /// # Errors
 /// The database's.
 pub async fn stamp(conn: &mut Conn, client_id: &str) -> Result<Option<Stamp>> {
-    let row: Option<(i64, String, Option<String>)> = conn
+    let row: Option<(i64, String, Option<String>, i64, Option<i64>)> = conn
         .query(
-            "SELECT a.updated_at, a.state, o.state FROM applications a LEFT JOIN orgs o ON o.id = a.org_id
+            "SELECT a.updated_at, a.state, o.state, a.tokens_from, o.tokens_from FROM applications a LEFT JOIN orgs o ON o.id = a.org_id
              WHERE a.client_id = $1",
         )
         .bind(client_id.to_owned())
         .optional()
         .await?;
-    Ok(row.map(|(at, state, org)| Stamp {
+    Ok(row.map(|(at, state, org, own, orgs)| Stamp {
+        tokens_from: UnixMillis(own.max(orgs.unwrap_or(0))),
         updated_at: UnixMillis(at),
         active: state == "active" && org.is_none_or(|org| org == "active"),
     }))
@@ -89,10 +92,11 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<Application>> {
 pub async fn put(tx: &mut Tx, application: &Application, now: UnixMillis) -> Result<()> {
     let secrets: Vec<Vec<u8>> = application.secrets.iter().map(|digest| digest.to_vec()).collect();
     tx.query(
-        "INSERT INTO applications (id, client_id, org_id, state, registration, secrets, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+        "INSERT INTO applications (id, client_id, org_id, state, registration, secrets, created_at, updated_at, tokens_from)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, CASE WHEN $4 = 'disabled' THEN $7 ELSE 0 END)
          ON CONFLICT (id) DO UPDATE SET org_id = excluded.org_id, state = excluded.state,
            registration = excluded.registration, secrets = excluded.secrets,
+           tokens_from = CASE WHEN excluded.state = 'disabled' THEN excluded.created_at ELSE applications.tokens_from END,
            updated_at = CASE WHEN applications.updated_at >= excluded.updated_at THEN applications.updated_at + 1
                              ELSE excluded.updated_at END",
     )

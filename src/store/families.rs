@@ -63,8 +63,8 @@ impl Record for Family {
         let entry_expires: Option<i64> = cells.take()?;
         let session_ended: Option<i64> = cells.take()?;
         let session_expires: Option<i64> = cells.take()?;
-        let application_active = cells.take::<String>()? == "active"
-            && cells.take::<Option<String>>()?.is_none_or(|org| org == "active");
+        let (its_state, its_org): (String, Option<String>) = (cells.take()?, cells.take()?);
+        let application_active = its_state == "active" && its_org.is_none_or(|org| org == "active");
         let token_revoked = cells.take()?;
         let offline = entry.is_none();
         let entry = entry.map(|_| EntryStanding {

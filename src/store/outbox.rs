@@ -22,7 +22,7 @@ pub enum Message {
 /// A row to be written.
 #[derive(Clone, Debug)]
 pub struct NewRow {
-    /// Its id; the logout token's `jti`.
+    /// Its id; the logout token's `jti` is made of it and the attempt.
     pub id: OutboxId,
     /// The application that is told.
     pub receiver: ApplicationId,

@@ -214,6 +214,16 @@ pub async fn an_operator_exists(conn: &mut Conn) -> Result<bool> {
     Ok(row.is_some())
 }
 
+/// Whether an account is the one active operator.
+///
+/// # Errors
+/// The database's.
+pub async fn is_last_operator(conn: &mut Conn, id: &UserId) -> Result<bool> {
+    let rows: Vec<(String,)> =
+        conn.query("SELECT id FROM users WHERE realm = 'operator' AND kind = 'operator' AND state = 'active' LIMIT 2").all().await?;
+    Ok(rows.len() == 1 && rows[0].0 == id.as_str())
+}
+
 /// The profile as the database keeps it.
 #[must_use]
 pub fn profile_json(profile: &Profile) -> String {

@@ -2,7 +2,7 @@
 //!
 //! # Why
 //! `axum::serve` gives hyper no timer, so its header timeout never fires and one slow client holds a connection for
-//! ever (`security.md` K5). hyper's own timeout, with a timer, is one number for two things: it also runs while a kept
+//! ever. hyper's own timeout, with a timer, is one number for two things: it also runs while a kept
 //! connection waits for its next request, it allocates a timer a request, and it starts only after the first bytes have
 //! told the protocol. So it is switched off, and [`watch`] keeps one clock a connection that knows the difference.
 

@@ -1,7 +1,7 @@
 //! For those who run Muster: liveness, readiness, metrics.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::layers::ClientIp;
@@ -24,9 +24,11 @@ pub async fn ready(State(rooms): State<Rooms>) -> Response {
     }
 }
 
-/// `GET /metrics`, for scrapers on this machine; elsewhere it is as if there were no such page.
-pub async fn metrics(State(rooms): State<Rooms>, ClientIp(ip): ClientIp) -> Response {
-    if !ip.is_loopback() {
+/// `GET /metrics`, for scrapers on this machine; elsewhere, and through a proxy on this machine, it is as if there were
+/// no such page.
+pub async fn metrics(State(rooms): State<Rooms>, ClientIp(ip): ClientIp, headers: HeaderMap) -> Response {
+    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
+    if !ip.is_loopback() || forwarded {
         return super::pages::error::not_found().await;
     }
     let mut text = rooms.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render).unwrap_or_default();

@@ -9,9 +9,11 @@ use crate::domain::access::Subject;
 use crate::domain::apply_file::{FileFault, PersonState, PersonTable};
 use crate::domain::change::{Change, NewUser};
 use crate::domain::people::identifier;
+use crate::domain::people::password::{self, Rules};
 use crate::domain::people::user::{Kind, MembershipState, UserState};
 use crate::domain::source::Source;
 use crate::kernel::id::{MembershipId, UserId};
+use crate::kernel::secret::Secret;
 use crate::store::users;
 
 /// Plans the organisation's people, and names them for what follows.
@@ -73,7 +75,9 @@ async fn first_password(planner: &mut Planner<'_>, draft: &Draft<'_>, person: &P
         return Ok(hash.expose().to_owned());
     }
     if let Some(name) = &person.password_env {
-        return Ok(planner.hash(planner.variable(name)).await?);
+        let password = planner.variable(name);
+        check(person, &password)?;
+        return Ok(planner.hash(password).await?);
     }
     let password = planner.made_up_password();
     let hash = planner.hash(password.clone()).await?;
@@ -162,6 +166,7 @@ async fn changed_password(
     if stored.is_some() && planner.app.hasher.verify(stored, password.clone()).await?.matches {
         return Ok(None);
     }
+    check(person, &password)?;
     Ok(Some(planner.hash(password).await?))
 }
 
@@ -185,4 +190,18 @@ fn unnamed(draft: &mut Draft<'_>, known: &Known) {
     let owned = draft.found.owner() == Some(&member.id);
     let phase = if owned { &mut draft.steps.last } else { &mut draft.steps.remove };
     phase.extend(changes);
+}
+
+/// A password that a file brings keeps the rules, but for the longest length: machines make longer ones.
+fn check(person: &PersonTable, password: &Secret) -> Result<(), PlanError> {
+    let about = [Some(person.user_name.as_str()), person.phone.as_deref(), person.email.as_deref()];
+    let about: Vec<&str> = about.into_iter().flatten().collect();
+    let rules = Rules { most: Rules::OPERATOR.most, ..Rules::CLOUD_IAM };
+    match password::check(&rules, password.expose(), &about).first() {
+        Some(shortfall) => {
+            let reason = format!("the password falls short: {shortfall}");
+            Err(FileFault { table: format!("person \"{}\"", person.user_name), reason }.into())
+        }
+        None => Ok(()),
+    }
 }

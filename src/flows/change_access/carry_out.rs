@@ -129,10 +129,13 @@ async fn role(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(Written, &'
         Change::DeleteRole { org, role } => (edit.delete_role(org, role).await?, "The role"),
         Change::Bind { org, binding } => {
             check_binding(binding)?;
+            if binding.window.not_after <= edit.at() {
+                return Err(invalid("not_after", "The end lies in the past; choose a later one."));
+            }
             (edit.bind(org, binding).await?, "The role, project, group or member")
         }
         Change::Unbind { org, binding } => (edit.unbind(org, binding).await?, "The binding"),
-        Change::EndWindows { org } => (edit.end_windows(org).await?, "The organisation"),
+        Change::EndWindows { org } => (edit.end_windows(org), "The organisation"),
         _ => return Err(unknown()),
     })
 }
@@ -152,6 +155,9 @@ async fn person(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) -
             (written, if written == Written::Taken { NAME_TAKEN } else { "The user" })
         }
         Change::SetUserState { user, state } => {
+            if *state != UserState::Active && users::is_last_operator(edit.conn(), user).await? {
+                return Err(Refusal::Blocked("Make another operator before this one goes: the last can't be removed.".to_owned()));
+            }
             let written = edit.set_user_state(user, *state).await?;
             if written == Written::Done && *state != UserState::Active {
                 aside.users.insert(user.clone(), "account_barred");
@@ -164,7 +170,8 @@ async fn person(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) -
             (edit.reset_password(user, password).await?, "The user")
         }
         Change::AddMember { org, member, user, state, source } => {
-            if orgs::find(edit.conn(), org).await?.is_none() || users::find(edit.conn(), user).await?.is_none() {
+            let found = users::find(edit.conn(), user).await?.filter(|found| found.state != UserState::Deleted);
+            if found.is_none() || orgs::find(edit.conn(), org).await?.is_none() {
                 return Err(Refusal::NotFound("The organisation or the user".to_owned()));
             }
             (edit.add_member(org, member, user, *state, source).await?, "The member")
@@ -190,6 +197,13 @@ async fn application(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Asi
                 }
                 Some(same) if same == **application => return Ok(false),
                 _ => {}
+            }
+            if let Some(resource) = &application.resource
+                && applications::all(edit.conn()).await?.iter().any(|other| {
+                    other.id != application.id && other.resource.as_ref() == Some(resource)
+                })
+            {
+                return Err(Refusal::Conflict("Another application has this resource: its tokens would be open to both".to_owned()));
             }
             if application.state == crate::domain::oauth::application::ApplicationState::Disabled {
                 aside.applications.insert(application.id.clone());

@@ -102,6 +102,9 @@ impl AccessEdit<'_> {
         if found.state == state {
             return Ok(Written::Already);
         }
+        if found.state == UserState::Deleted {
+            return Ok(Written::Missing);
+        }
         let cause = if state == UserState::Active { Cause::Added } else { Cause::Barred };
         for (org, member) in crate::store::memberships::all_of_user(self.tx, user).await? {
             self.touch(&org, &[member], cause).await?;

@@ -57,6 +57,10 @@ pub struct AccessEdit<'t> {
     at: UnixMillis,
     orgs: BTreeMap<OrgId, OrgFacts>,
     touched: BTreeMap<MembershipId, Touched>,
+    /// Organisations in which this edit has ended windows that were over.
+    swept: BTreeSet<OrgId>,
+    /// Own roles that this edit has deleted.
+    deleted_roles: BTreeSet<(OrgId, String)>,
 }
 
 /// What an edit did to one member.
@@ -75,7 +79,8 @@ pub struct Outcome {
 }
 
 impl<'t> AccessEdit<'t> {
-    /// Opens an edit of some organisations and locks them, in the order of their ids.
+    /// Opens an edit of some organisations and locks them, in the order of their ids. Windows that are over are ended
+    /// first: so the picture before each change is one that Muster has acted upon, and no loss falls between two.
     ///
     /// Organisations that are not there (yet) are passed over.
     ///
@@ -83,9 +88,19 @@ impl<'t> AccessEdit<'t> {
     /// The database's.
     pub async fn open(tx: &'t mut Tx, orgs: &BTreeSet<OrgId>, at: UnixMillis) -> Result<Self> {
         tx.set_fate(Fate::Unsettled);
-        let mut edit = Self { tx, at, orgs: BTreeMap::new(), touched: BTreeMap::new() };
+        let mut edit = Self {
+            tx,
+            at,
+            orgs: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            swept: BTreeSet::new(),
+            deleted_roles: BTreeSet::new(),
+        };
         for org in orgs {
             edit.lock(org).await?;
+        }
+        for org in orgs {
+            edit.sweep(org).await?;
         }
         Ok(edit)
     }
@@ -151,7 +166,8 @@ impl<'t> AccessEdit<'t> {
     }
 
     async fn touch_counting(&mut self, org: &OrgId, members: &[MembershipId], cause: Cause, count: Count) -> Result<()> {
-        let new: Vec<MembershipId> = members.iter().filter(|id| !self.touched.contains_key(id)).cloned().collect();
+        let new: BTreeSet<&MembershipId> = members.iter().filter(|id| !self.touched.contains_key(*id)).collect();
+        let new: Vec<MembershipId> = new.into_iter().cloned().collect();
         let mut pictured = picture::of_members(self.tx, &new, &self.orgs, self.at, count).await?;
         for id in new {
             let (user, before) = match pictured.remove(&id) {
@@ -175,7 +191,7 @@ impl<'t> AccessEdit<'t> {
     /// # Errors
     /// The database's.
     pub async fn settle(self) -> Result<(&'t mut Tx, Vec<Outcome>)> {
-        let Self { tx, at, orgs, touched } = self;
+        let Self { tx, at, orgs, touched, .. } = self;
         let ids: Vec<MembershipId> = touched.keys().cloned().collect();
         let mut after = picture::of_members(tx, &ids, &orgs, at, Count::Live).await?;
         let mut outcomes = Vec::new();

@@ -18,8 +18,9 @@ impl AccessEdit<'_> {
         let rows = self
             .tx
             .query(
-                "INSERT INTO orgs (id, slug, name, state, policy, access_version, audit_seq, audit_hash, created_at)
-                 VALUES ($1, $2, $3, 'active', $4, 0, 0, $5, $6) ON CONFLICT DO NOTHING",
+                "INSERT INTO orgs (id, slug, name, state, policy, access_version, audit_seq, audit_hash, tokens_from,
+                   created_at)
+                 VALUES ($1, $2, $3, 'active', $4, 0, 0, $5, 0, $6) ON CONFLICT DO NOTHING",
             )
             .bind(org.as_str().to_owned())
             .bind(slug.to_owned())
@@ -102,9 +103,10 @@ impl AccessEdit<'_> {
         let members = memberships::ids_of_org(self.tx, org).await?;
         self.touch(org, &members, cause).await?;
         self.tx
-            .query("UPDATE orgs SET state = $2 WHERE id = $1")
+            .query("UPDATE orgs SET state = $2, tokens_from = $3 WHERE id = $1")
             .bind(org.as_str().to_owned())
             .bind(state.as_str())
+            .bind(self.at.0)
             .execute()
             .await?;
         Ok(Written::Done)

@@ -30,6 +30,7 @@ impl AccessEdit<'_> {
             .execute()
             .await?;
         if rows > 0 && let Some(facts) = self.orgs.get_mut(org) {
+            self.deleted_roles.remove(&(org.clone(), key.to_owned()));
             facts.own_roles.insert(key.to_owned(), permissions.clone());
         }
         Ok(Written::from_rows(rows, Written::Taken))
@@ -73,6 +74,8 @@ impl AccessEdit<'_> {
             .bind(role.as_str().to_owned())
             .execute()
             .await?;
+        // What it was made of stays known to this edit: it says how its loss is judged.
+        self.deleted_roles.insert((org.clone(), found.key));
         Ok(Written::Done)
     }
 
@@ -84,7 +87,9 @@ impl AccessEdit<'_> {
     pub async fn bind(&mut self, org: &OrgId, binding: &Binding) -> Result<Written> {
         let Some(facts) = self.orgs.get(org) else { return Ok(Written::Missing) };
         let role_known = match &binding.role {
-            crate::domain::access::Role::Own(key) => facts.own_roles.contains_key(key),
+            crate::domain::access::Role::Own(key) => {
+                facts.own_roles.contains_key(key) && !self.deleted_roles.contains(&(org.clone(), key.clone()))
+            }
             _ => true,
         };
         let project_known = match &binding.scope {
@@ -113,15 +118,19 @@ impl AccessEdit<'_> {
         Ok(Written::Done)
     }
 
+    /// Says whether windows were over: opening the edit has ended them.
+    #[must_use]
+    pub fn end_windows(&self, org: &OrgId) -> Written {
+        if self.swept.contains(org) { Written::Done } else { Written::Already }
+    }
+
     /// Ends the bindings whose windows are over; the picture before counts them as live.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn end_windows(&mut self, org: &OrgId) -> Result<Written> {
+    pub(super) async fn sweep(&mut self, org: &OrgId) -> Result<()> {
         let due = bindings::due(self.tx, org, self.at).await?;
         if due.is_empty() {
-            return Ok(Written::Already);
+            return Ok(());
         }
+        self.swept.insert(org.clone());
         // All pictures first: a member may lose several at once.
         for binding in &due {
             let members = self.subject_members(org, &binding.subject).await?.unwrap_or_default();
@@ -130,7 +139,7 @@ impl AccessEdit<'_> {
         for binding in &due {
             bindings::delete(self.tx, &binding.id).await?;
         }
-        Ok(Written::Done)
+        Ok(())
     }
 
     pub(super) async fn take(&mut self, org: &OrgId, binding: &Binding, cause: Cause, count: Count) -> Result<()> {

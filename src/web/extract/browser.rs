@@ -3,9 +3,10 @@
 //! A form that changes something carries the sealed request and a CSRF token, both bound to the first cookie; foreign
 //! origins are refused before that.
 
-use axum::extract::{FromRef, FromRequestParts};
+use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_sessions::Session;
 use tower_sessions::cookie::{Cookie, SameSite};
@@ -146,7 +147,7 @@ impl Browser {
         Ok(())
     }
 
-    /// Forgets the session here; the caller has ended it. The cookie is cleared by the answer.
+    /// Forgets the session here; the caller has ended it. The cookie is cleared by the answer; see [`mend_removals`].
     pub async fn forget(&mut self) -> Option<SessionId> {
         let facts = self.facts.take()?;
         self.session.clear().await;
@@ -182,6 +183,37 @@ impl Browser {
         let (app, id) = (self.app.clone(), facts.id.clone());
         tokio::spawn(async move { crate::flows::note_use::session(&app, id, now).await });
     }
+}
+
+/// Around the session layer: a cookie is removed with the attributes that it was set with.
+///
+/// The session layer's own removals lack them, and a browser ignores the removal of a `__Host-` cookie that is not
+/// `Secure`.
+pub async fn mend_removals(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let names = CookieNames::of(&app);
+    let is_removal = |value: &HeaderValue| {
+        let removed = value.as_bytes().strip_prefix(names.session.as_bytes()).is_some_and(|rest| rest.starts_with(b"=;"));
+        removed && !value.as_bytes().windows(8).any(|part| part.eq_ignore_ascii_case(b"httponly"))
+    };
+    if !response.headers().get_all(header::SET_COOKIE).iter().any(is_removal) {
+        return response;
+    }
+    let kept: Vec<HeaderValue> =
+        response.headers().get_all(header::SET_COOKIE).iter().filter(|value| !is_removal(value)).cloned().collect();
+    response.headers_mut().remove(header::SET_COOKIE);
+    let removal = Cookie::build((names.session, ""))
+        .path("/")
+        .http_only(true)
+        .secure(names.secure)
+        .same_site(SameSite::Lax)
+        .max_age(time::Duration::ZERO)
+        .build();
+    let removal = HeaderValue::from_str(&removal.to_string()).ok();
+    for value in kept.into_iter().chain(removal) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
 }
 
 /// What lists show instead of a user agent: browser and system, as far as it says.

@@ -1,4 +1,4 @@
-//! The headers of every answer (`security.md` 2.5): what a page may load and where its forms may end, what nobody may keep.
+//! The headers of every answer: what a page may load and where its forms may end, what nobody may keep.
 //!
 //! A handler that says otherwise wins: a header that is set already stays. Whether an answer is a page is told by its content type.
 
@@ -12,7 +12,7 @@ use axum::response::Response;
 ///
 /// # Why
 /// Browsers hold `form-action` against redirects too, so a page whose POST ends in a redirect to an application
-/// must name that application's verified origin (`design.md` §8).
+/// must name that application's verified origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormAction(pub String);
 

@@ -1,4 +1,4 @@
-//! How much of our time and memory one request may have (`security.md` K5, K6 and 2.5): its target, its body, its work.
+//! How much of our time and memory one request may have: its target, its body, its work.
 //!
 //! # Why
 //! A body is read whole before the handler runs: then no handler can forget the limit, and the clock of the work

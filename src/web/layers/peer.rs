@@ -1,4 +1,4 @@
-//! Who is at the other end: the address a request really comes from (`security.md` M1).
+//! Who is at the other end: the address a request really comes from.
 //!
 //! `X-Forwarded-For` is read only when the connection comes from a proxy that the settings trust, from the right, up to
 //! the first address that isn't such a proxy. No other header is ever read for this, whatever its spelling.

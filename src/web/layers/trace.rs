@@ -117,7 +117,7 @@ impl RouteMetrics {
         }
     }
 
-    /// The client learns nothing (`security.md` K10); the panic's message went to stderr by the panic hook.
+    /// The client learns nothing; the panic's message went to stderr by the panic hook.
     fn panicked(&self, id: RequestId) -> Response {
         counter!("muster_http_panics_total").increment(1);
         tracing::error!(request.id = %id, http.route = %self.route, "a handler panicked");

@@ -1,4 +1,4 @@
-//! How many connections are open, together and from one address (`security.md` K5).
+//! How many connections are open, together and from one address.
 //!
 //! Over the limit a connection is closed at once instead of left waiting: who waits in the backlog can't be told from
 //! who attacks, and probes must get through as soon as a slot is free.

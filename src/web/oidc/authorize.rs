@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::authorization_request::{Refusal, check};
 use crate::domain::oauth::params::{BadParams, Params};
-use crate::flows::authorize::{Pending, Step, step};
+use crate::flows::authorize::{Pending, Step, step, with_project_scope};
 use crate::flows::{Fault, find_application};
 use crate::web::extract::browser::Browser;
 use crate::web::extract::caller;
@@ -46,6 +46,10 @@ async fn begin(app: &App, browser: Browser, params: Result<Params, BadParams>) -
     };
     match check(&params, application.as_deref()) {
         Ok(request) => {
+            let request = match &application {
+                Some(application) => with_project_scope(request, application),
+                None => request,
+            };
             let pending = Pending { request, started: app.now(), org: None, consented: false };
             proceed(app, browser, pending).await
         }

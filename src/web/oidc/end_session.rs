@@ -16,6 +16,7 @@ use crate::domain::oauth::params::Params;
 use crate::domain::oidc::id_token;
 use crate::flows::accept_token::text;
 use crate::flows::{find_application, sign_out};
+use crate::outside::keyring::TokenError;
 use crate::web::extract::browser::Browser;
 use crate::web::extract::caller;
 use crate::web::layers::FormAction;
@@ -78,7 +79,12 @@ async fn begin(app: &App, browser: Browser, params: &Params) -> Response {
 async fn read_hint(app: &App, params: &Params) -> Result<Option<Hint>, Response> {
     let Some(token) = params.get("id_token_hint") else { return Ok(None) };
     let bad = || error::request("The id_token_hint is not a token of this provider.");
-    let claims = app.keyring.verify(token, &[id_token::TYP], app.now()).map_err(|_| bad())?;
+    let claims = match app.keyring.verify(token, &[id_token::TYP], app.now()) {
+        Ok(claims) => claims,
+        // Perhaps signed by a key that was retired long ago: then the person is asked, as without a hint.
+        Err(TokenError::UnknownKey) => return Ok(None),
+        Err(_) => return Err(bad()),
+    };
     let (Some(sub), Some(client_id)) = (text(&claims, "sub"), text(&claims, "aud")) else { return Err(bad()) };
     if params.get("client_id").is_some_and(|given| given != client_id) || text(&claims, "iss") != Some(app.issuer()) {
         return Err(error::request("The id_token_hint was not made for this application."));

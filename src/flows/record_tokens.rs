@@ -1,11 +1,12 @@
-//! Writes what the tally has counted: one row for each kind, person and application, not one for each token.
+//! Token events: counted in memory where tokens are made, written together, one row for each kind, person and
+//! application instead of one for each token.
 
 use crate::app::App;
 use crate::kernel::tally::Mark;
 use crate::store::audit::{Event, note};
 
 /// Takes the counts and writes them in one transaction.
-pub async fn flush(app: App) {
+pub async fn write_tally(app: App) {
     let counted = app.tally.take();
     if counted.is_empty() {
         return;
