@@ -29,7 +29,7 @@ async fn the_link_makes_one_operator_and_is_dead() {
             assert!(browser.open(&url).await.page().has("setup-form"), "looking does not use it up");
         }
         let page = browser.open(&url).await.page();
-        let typed = |password| [("name", "Opal"), ("username", "opal"), ("email", "opal@example.test"), ("password", password)];
+        let typed = |password| [("name", "Opal"), ("username", "opal"), ("email", "opal@example.test"), ("password", password), ("password_again", password)];
         let again = browser.press(&page, "setup-submit", &typed("short")).await.page();
         assert!(again.has("setup-form") && again.text().contains("characters"), "{again:?}");
         let done = browser.press(&again, "setup-submit", &typed(OPERATOR)).await.page();

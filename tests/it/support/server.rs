@@ -48,7 +48,10 @@ impl Site {
     /// One more node over the same database, behind the same issuer.
     pub async fn second_node(&self) -> Self {
         let issuer = Some(self.at.issuer.clone());
-        Self::over(Arc::clone(&self.place), self.hands.clone(), issuer, |_| {}).await
+        // Nodes of one instance are configured alike.
+        let max_age = self.world.config.keys.jwks_max_age_secs;
+        let alike = |config: &mut Config| config.keys.jwks_max_age_secs = max_age;
+        Self::over(Arc::clone(&self.place), self.hands.clone(), issuer, alike).await
     }
 
     async fn over(place: Arc<Place>, hands: Hands, issuer: Option<String>, adjust: impl FnOnce(&mut Config)) -> Self {
