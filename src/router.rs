@@ -21,12 +21,7 @@ use crate::web::pages::{consent, error, files, me, select_org, setup, sign_in};
 
 /// The routes over the handles, without what stands around every answer (`web::layers::wrap`).
 pub fn build(app: &App, stopping: CancellationToken) -> Router {
-    let rooms = Rooms {
-        app: app.clone(),
-        discovery: Document::discovery(app.issuer()),
-        metrics: recorder(),
-        stopping,
-    };
+    let rooms = Rooms { app: app.clone(), discovery: Document::discovery(app.issuer()), metrics: recorder(), stopping };
     Router::new()
         .merge(applications(app))
         .merge(people(app))

@@ -57,12 +57,7 @@ pub struct Browser {
 impl Browser {
     /// A browser for the server at this address, with these cookies.
     pub fn new(address: SocketAddr, jar: Jar) -> Self {
-        Self {
-            connection: Connection::to(address),
-            host: address.to_string(),
-            jar,
-            requests: 0,
-        }
+        Self { connection: Connection::to(address), host: address.to_string(), jar, requests: 0 }
     }
 
     /// The connection, for a request that the person's application would make.
@@ -180,18 +175,14 @@ impl Form {
 
 /// The text of `<title>`.
 fn title(page: &str) -> String {
-    let inside = page
-        .split_once("<title>")
-        .and_then(|(_, rest)| rest.split_once("</title>"));
+    let inside = page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
     inside.map_or_else(|| "without a title".to_owned(), |(text, _)| unescape(text.trim()))
 }
 
 /// The value of a double-quoted attribute in a tag's text.
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let mark = format!("{name}=\"");
-    let (at, _) = tag
-        .match_indices(&mark)
-        .find(|(at, _)| tag[..*at].ends_with(char::is_whitespace))?;
+    let (at, _) = tag.match_indices(&mark).find(|(at, _)| tag[..*at].ends_with(char::is_whitespace))?;
     tag[at + mark.len()..].split_once('"').map(|(value, _)| unescape(value))
 }
 
@@ -200,10 +191,7 @@ fn unescape(text: &str) -> String {
     let mut parts = text.split('&');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        match part
-            .split_once(';')
-            .and_then(|(name, rest)| Some((character(name)?, rest)))
-        {
+        match part.split_once(';').and_then(|(name, rest)| Some((character(name)?, rest))) {
             Some((character, rest)) => {
                 plain.push(character);
                 plain.push_str(rest);
@@ -223,9 +211,7 @@ fn character(name: &str) -> Option<char> {
         _ => {
             let number = name.strip_prefix('#')?;
             let hex = number.strip_prefix(['x', 'X']);
-            let code = hex
-                .map_or_else(|| number.parse(), |digits| u32::from_str_radix(digits, 16))
-                .ok()?;
+            let code = hex.map_or_else(|| number.parse(), |digits| u32::from_str_radix(digits, 16)).ok()?;
             char::from_u32(code)
         }
     }

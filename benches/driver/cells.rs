@@ -110,22 +110,13 @@ impl Cell {
 /// A name is of none.
 pub fn chosen(names: &[String]) -> Result<Vec<Cell>> {
     let fits = |cell: &Cell, wanted: &str| {
-        cell.name()
-            .strip_prefix(wanted)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        cell.name().strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     for wanted in names {
         let known: Vec<&str> = ALL.iter().map(|cell| cell.name()).collect();
-        ensure!(
-            ALL.iter().any(|cell| fits(cell, wanted)),
-            "no cell {wanted}; there are {}",
-            known.join(", ")
-        );
+        ensure!(ALL.iter().any(|cell| fits(cell, wanted)), "no cell {wanted}; there are {}", known.join(", "));
     }
-    Ok(ALL
-        .into_iter()
-        .filter(|cell| names.is_empty() || names.iter().any(|wanted| fits(cell, wanted)))
-        .collect())
+    Ok(ALL.into_iter().filter(|cell| names.is_empty() || names.iter().any(|wanted| fits(cell, wanted))).collect())
 }
 
 /// How many callers there are.
@@ -148,19 +139,12 @@ pub struct Subject {
 
 /// Callers of the yardstick.
 pub fn yardstick(address: SocketAddr, callers: usize) -> Vec<Flow> {
-    same(
-        address,
-        callers,
-        &http::get(&address.to_string(), yard::PATH, &[]),
-        Expected { status: 200, text: "" },
-    )
+    same(address, callers, &http::get(&address.to_string(), yard::PATH, &[]), Expected { status: 200, text: "" })
 }
 
 fn same(address: SocketAddr, callers: usize, request: &[u8], expected: Expected) -> Vec<Flow> {
     let request: Arc<[u8]> = Arc::from(request);
-    (0..callers)
-        .map(|_| Flow::Same(Connection::to(address), Arc::clone(&request), expected))
-        .collect()
+    (0..callers).map(|_| Flow::Same(Connection::to(address), Arc::clone(&request), expected)).collect()
 }
 
 impl Subject {
@@ -169,11 +153,7 @@ impl Subject {
     /// # Errors
     /// The person is not let in.
     pub async fn meet(address: SocketAddr, browsers: usize) -> Result<Self> {
-        let mut subject = Self {
-            address,
-            host: address.to_string(),
-            jars: Vec::new(),
-        };
+        let mut subject = Self { address, host: address.to_string(), jars: Vec::new() };
         let client = subject.client(world::BENCH_EDDSA);
         for _ in 0..browsers {
             let mut browser = Browser::new(address, Jar::default());
@@ -200,25 +180,12 @@ impl Subject {
             Cell::DiscoveryUnchanged => self.unchanged(reading, DISCOVERY).await,
             Cell::Jwks => Ok(self.same_get(reading, "/jwks", "\"keys\"")),
             Cell::ClientCredentials(alg) => {
-                let request = self
-                    .client(own(alg))
-                    .request("/token", &[("grant_type", "client_credentials")]);
-                Ok(same(
-                    self.address,
-                    reading,
-                    &request,
-                    Expected {
-                        status: 200,
-                        text: "\"access_token\"",
-                    },
-                ))
+                let request = self.client(own(alg)).request("/token", &[("grant_type", "client_credentials")]);
+                Ok(same(self.address, reading, &request, Expected { status: 200, text: "\"access_token\"" }))
             }
             Cell::AuthCode(alg) => {
                 let client = self.client(people(alg)?);
-                Ok(self
-                    .browsers(count)
-                    .map(|browser| Flow::AuthCode(Box::new(browser), client.clone()))
-                    .collect())
+                Ok(self.browsers(count).map(|browser| Flow::AuthCode(Box::new(browser), client.clone())).collect())
             }
             Cell::Refresh(alg) => self.refreshing(self.client(people(alg)?), count).await,
             Cell::Introspection => self.introspecting(reading).await,
@@ -232,40 +199,22 @@ impl Subject {
     pub fn signing_in(&self, callers: usize) -> Vec<Flow> {
         let client = self.client(world::BENCH_EDDSA);
         let browser = || Box::new(Browser::new(self.address, Jar::default()));
-        (0..callers)
-            .map(|_| Flow::Password(browser(), client.clone()))
-            .collect()
+        (0..callers).map(|_| Flow::Password(browser(), client.clone())).collect()
     }
 
     fn same_get(&self, callers: usize, target: &str, text: &'static str) -> Vec<Flow> {
-        same(
-            self.address,
-            callers,
-            &http::get(&self.host, target, &[]),
-            Expected { status: 200, text },
-        )
+        same(self.address, callers, &http::get(&self.host, target, &[]), Expected { status: 200, text })
     }
 
     async fn unchanged(&self, callers: usize, target: &str) -> Result<Vec<Flow>> {
-        let answer = Connection::to(self.address)
-            .send(&http::get(&self.host, target, &[]))
-            .await?;
+        let answer = Connection::to(self.address).send(&http::get(&self.host, target, &[])).await?;
         let tag = answer.header("etag").with_context(|| format!("{target} has no ETag"))?;
         let request = http::get(&self.host, target, &[("If-None-Match", tag)]);
-        Ok(same(
-            self.address,
-            callers,
-            &request,
-            Expected { status: 304, text: "" },
-        ))
+        Ok(same(self.address, callers, &request, Expected { status: 304, text: "" }))
     }
 
     fn browsers(&self, count: usize) -> impl Iterator<Item = Browser> {
-        self.jars
-            .iter()
-            .cycle()
-            .take(count)
-            .map(move |jar| Browser::new(self.address, jar.clone()))
+        self.jars.iter().cycle().take(count).map(move |jar| Browser::new(self.address, jar.clone()))
     }
 
     async fn refreshing(&self, client: Client, callers: usize) -> Result<Vec<Flow>> {
@@ -308,10 +257,7 @@ impl Subject {
         for mut browser in self.browsers(callers) {
             let bearer = format!("Bearer {}", client.tokens(&mut browser, ONLINE).await?.access);
             let request = http::get(&self.host, "/userinfo", &[("Authorization", bearer.as_str())]);
-            let expected = Expected {
-                status: 200,
-                text: "\"sub\"",
-            };
+            let expected = Expected { status: 200, text: "\"sub\"" };
             flows.push(Flow::Same(Connection::to(self.address), Arc::from(request), expected));
         }
         Ok(flows)
@@ -319,10 +265,7 @@ impl Subject {
 }
 
 /// What introspection says of a token that is good.
-const ACTIVE: Expected = Expected {
-    status: 200,
-    text: "\"active\":true",
-};
+const ACTIVE: Expected = Expected { status: 200, text: "\"active\":true" };
 
 const fn own(alg: Alg) -> Application {
     match alg {

@@ -78,28 +78,13 @@ impl Cluster {
     pub fn open(folder: &Path) -> Result<Self> {
         let programs = programs().context("PostgreSQL is not installed")?;
         let password = fs::read_to_string(folder.join("cluster-password"))?;
-        let cluster = Self {
-            programs,
-            folder: folder.to_owned(),
-            port: free_port()?,
-            password,
-        };
-        let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''",
-            cluster.port
-        );
+        let cluster = Self { programs, folder: folder.to_owned(), port: free_port()?, password };
+        let options = format!("-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''", cluster.port);
         let mut start = cluster.control();
-        start
-            .arg("-l")
-            .arg(cluster.data().join("server.log"))
-            .args(["-w", "-o", &options, "start"]);
+        start.arg("-l").arg(cluster.data().join("server.log")).args(["-w", "-o", &options, "start"]);
         // Not captured: the server would inherit the pipe, and waiting for its end would take for ever.
         let status = start.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
-        ensure!(
-            status.success(),
-            "PostgreSQL does not start; see {}",
-            cluster.data().join("server.log").display()
-        );
+        ensure!(status.success(), "PostgreSQL does not start; see {}", cluster.data().join("server.log").display());
         Ok(cluster)
     }
 
@@ -133,10 +118,7 @@ impl Cluster {
     /// # Errors
     /// The server is not there.
     pub fn analyze(&self) -> Result<()> {
-        finish(
-            self.client("psql")
-                .args(["-q", "-d", NAME, "-c", "VACUUM ANALYZE", "-c", "CHECKPOINT"]),
-        )
+        finish(self.client("psql").args(["-q", "-d", NAME, "-c", "VACUUM ANALYZE", "-c", "CHECKPOINT"]))
     }
 
     /// The URL of the database under load.
@@ -182,22 +164,14 @@ fn owned(program: &Path, folder: &Path) -> Command {
 fn system_user() -> Result<u32> {
     let output = Command::new("id").args(["-u", SYSTEM_USER]).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.trim()
-        .parse()
-        .with_context(|| format!("there is no user {SYSTEM_USER}"))
+    text.trim().parse().with_context(|| format!("there is no user {SYSTEM_USER}"))
 }
 
 /// Runs a command to its end.
 fn finish(command: &mut Command) -> Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("running {}", command.get_program().display()))?;
+    let output = command.output().with_context(|| format!("running {}", command.get_program().display()))?;
     if !output.status.success() {
-        bail!(
-            "{}: {}",
-            command.get_program().display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{}: {}", command.get_program().display(), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

@@ -43,12 +43,7 @@ impl Expected {
     /// # Errors
     /// It is not.
     pub fn check(self, answer: &Answer) -> Result<()> {
-        ensure!(
-            answer.status == self.status,
-            "expected {}: {}",
-            self.status,
-            answer.summary()
-        );
+        ensure!(answer.status == self.status, "expected {}: {}", self.status, answer.summary());
         let held = self.text.is_empty() || answer.text().contains(self.text);
         ensure!(held, "expected {}: {}", self.text, answer.summary());
         Ok(())
@@ -78,16 +73,11 @@ pub struct Series {
 impl Series {
     /// A series of these requests.
     pub const fn new(requests: Vec<Vec<u8>>) -> Self {
-        Self {
-            requests,
-            next: AtomicUsize::new(0),
-        }
+        Self { requests, next: AtomicUsize::new(0) }
     }
 
     fn next(&self) -> Option<&[u8]> {
-        self.requests
-            .get(self.next.fetch_add(1, Ordering::Relaxed))
-            .map(Vec::as_slice)
+        self.requests.get(self.next.fetch_add(1, Ordering::Relaxed)).map(Vec::as_slice)
     }
 }
 
@@ -140,10 +130,7 @@ impl Attempt {
         let mut bytes = [0; 48];
         aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives random bytes");
         let (state, verifier) = bytes.split_at(16);
-        Self {
-            state: URL_SAFE_NO_PAD.encode(state),
-            verifier: URL_SAFE_NO_PAD.encode(verifier),
-        }
+        Self { state: URL_SAFE_NO_PAD.encode(state), verifier: URL_SAFE_NO_PAD.encode(verifier) }
     }
 
     /// RFC 7636 §4.2.
@@ -155,15 +142,8 @@ impl Attempt {
     fn code(&self, landed: &str) -> Result<String> {
         ensure!(landed.starts_with(REDIRECT_URI), "the browser was sent to {landed}");
         let url = Url::parse(landed)?;
-        let value = |name: &str| {
-            url.query_pairs()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.into_owned())
-        };
-        ensure!(
-            value("state").as_deref() == Some(self.state.as_str()),
-            "another state came back"
-        );
+        let value = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        ensure!(value("state").as_deref() == Some(self.state.as_str()), "another state came back");
         let Some(code) = value("code") else {
             bail!(
                 "no code but {}: {}",
@@ -195,21 +175,12 @@ impl Client {
     /// This application, at the server of this host.
     pub fn new(host: &str, application: Application) -> Self {
         let authorization = http::basic(application.client_id, &application.secret());
-        Self {
-            host: host.to_owned(),
-            client_id: application.client_id,
-            authorization,
-        }
+        Self { host: host.to_owned(), client_id: application.client_id, authorization }
     }
 
     /// A form posted under the application's own name.
     pub fn request(&self, target: &str, fields: &[(&str, &str)]) -> Vec<u8> {
-        http::post(
-            &self.host,
-            target,
-            &[("Authorization", self.authorization.as_str())],
-            fields,
-        )
+        http::post(&self.host, target, &[("Authorization", self.authorization.as_str())], fields)
     }
 
     /// An authorization request, as the browser's target.
@@ -261,25 +232,15 @@ impl Client {
     /// The next refresh token of a chain.
     async fn refresh(&self, connection: &mut Connection, token: &str) -> Result<String> {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        self.redeem(connection, &fields)
-            .await?
-            .refresh
-            .context("a refresh gave no refresh token")
+        self.redeem(connection, &fields).await?.refresh.context("a refresh gave no refresh token")
     }
 
     async fn redeem(&self, connection: &mut Connection, fields: &[(&str, &str)]) -> Result<Tokens> {
         let answer = connection.send(&self.request("/token", fields)).await?;
-        Expected {
-            status: 200,
-            text: "\"id_token\"",
-        }
-        .check(&answer)?;
+        Expected { status: 200, text: "\"id_token\"" }.check(&answer)?;
         let tokens = answer.json()?;
         let text = |name: &str| tokens[name].as_str().map(str::to_owned);
-        Ok(Tokens {
-            access: text("access_token").context("no access token")?,
-            refresh: text("refresh_token"),
-        })
+        Ok(Tokens { access: text("access_token").context("no access token")?, refresh: text("refresh_token") })
     }
 
     /// An access token for the application itself.
@@ -287,13 +248,8 @@ impl Client {
     /// # Errors
     /// The grant is refused.
     pub async fn own_token(&self, connection: &mut Connection) -> Result<String> {
-        let answer = connection
-            .send(&self.request("/token", &[("grant_type", "client_credentials")]))
-            .await?;
+        let answer = connection.send(&self.request("/token", &[("grant_type", "client_credentials")])).await?;
         Expected { status: 200, text: "" }.check(&answer)?;
-        answer.json()?["access_token"]
-            .as_str()
-            .map(str::to_owned)
-            .context("no access token")
+        answer.json()?["access_token"].as_str().map(str::to_owned).context("no access token")
     }
 }

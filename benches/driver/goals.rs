@@ -69,11 +69,7 @@ impl Limit {
             Side::AtLeast => ("at least", value >= limit),
         };
         let off = ((value / limit - 1.0) * 100.0).abs();
-        let miss = if good {
-            String::new()
-        } else {
-            format!(", off by {off:.0} %")
-        };
+        let miss = if good { String::new() } else { format!(", off by {off:.0} %") };
         let outcome = if good { Outcome::Pass } else { Outcome::Short };
         (outcome, format!("{value:.2}{unit}, {word} {limit}{unit}{miss}"))
     }
@@ -87,21 +83,13 @@ struct Bench {
 
 impl Bench {
     fn judge(&mut self, goal: &'static str, what: &str, value: Option<f64>, limit: &Limit) {
-        let (outcome, reason) = value.map_or_else(
-            || (Outcome::Open, "not measured".to_owned()),
-            |value| limit.judge(value),
-        );
+        let (outcome, reason) =
+            value.map_or_else(|| (Outcome::Open, "not measured".to_owned()), |value| limit.judge(value));
         self.say(goal, what, outcome, reason);
     }
 
     fn say(&mut self, goal: &'static str, what: &str, outcome: Outcome, reason: String) {
-        self.verdicts.push(Verdict {
-            goal,
-            place: self.place.clone(),
-            what: what.to_owned(),
-            outcome,
-            reason,
-        });
+        self.verdicts.push(Verdict { goal, place: self.place.clone(), what: what.to_owned(), outcome, reason });
     }
 
     /// A cell's ratio to the yardstick; a cell that failed is short of every goal.
@@ -132,52 +120,26 @@ pub fn judge(findings: &Findings) -> Vec<Verdict> {
     for database in databases {
         verdicts.extend(judge_growth(findings, database));
     }
-    let mut bench = Bench {
-        place: "program".to_owned(),
-        verdicts,
-    };
+    let mut bench = Bench { place: "program".to_owned(), verdicts };
     let size = findings.program_bytes as f64 / 1e6;
-    bench.judge(
-        "G10",
-        "size, pages embedded",
-        Some(size),
-        &Limit(Side::AtMost, 30.0, " MB"),
-    );
-    bench
-        .verdicts
-        .sort_by_key(|verdict| verdict.goal[1..].parse::<u32>().unwrap_or_default());
+    bench.judge("G10", "size, pages embedded", Some(size), &Limit(Side::AtMost, 30.0, " MB"));
+    bench.verdicts.sort_by_key(|verdict| verdict.goal[1..].parse::<u32>().unwrap_or_default());
     bench.verdicts
 }
 
 fn judge_ground(findings: &Findings, ground: (Backend, u64)) -> Vec<Verdict> {
     let (database, users) = ground;
     let rows = findings.rows(ground);
-    let mut bench = Bench {
-        place: format!("{database} {users}"),
-        verdicts: Vec::new(),
-    };
+    let mut bench = Bench { place: format!("{database} {users}"), verdicts: Vec::new() };
     for (cell, share) in [("cc.rs256", 0.85), ("cc.eddsa", 0.50), ("cc.es256", 0.45)] {
-        bench.cell(
-            "G1",
-            &rows,
-            cell,
-            (|row| row.share, &Limit(Side::AtLeast, share, " L/cpu")),
-        );
+        bench.cell("G1", &rows, cell, (|row| row.share, &Limit(Side::AtLeast, share, " L/cpu")));
     }
     if users >= LARGE {
         bench.ratio("G3", &rows, ("refresh.eddsa", 14.0));
     } else {
-        let value = rows
-            .iter()
-            .find(|row| row.cell == "refresh.eddsa")
-            .and_then(|row| row.ratio);
+        let value = rows.iter().find(|row| row.cell == "refresh.eddsa").and_then(|row| row.ratio);
         let seen = value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.2} y here"));
-        bench.say(
-            "G3",
-            "refresh.eddsa",
-            Outcome::Open,
-            format!("{seen}; judged at {LARGE} people, at most 14 y"),
-        );
+        bench.say("G3", "refresh.eddsa", Outcome::Open, format!("{seen}; judged at {LARGE} people, at most 14 y"));
     }
     let reads = [("introspection", 3.0), ("introspection.first", 10.0), ("userinfo", 4.0)];
     let fixed = [("discovery", 1.3), ("jwks", 1.3), ("discovery_304", 1.2)];
@@ -185,64 +147,26 @@ fn judge_ground(findings: &Findings, ground: (Backend, u64)) -> Vec<Verdict> {
         bench.ratio("G5", &rows, goal);
     }
     bench.ratio("G6", &rows, ("authcode.eddsa", 25.0));
-    bench.cell(
-        "G7",
-        &rows,
-        "password",
-        (|row| row.floors, &Limit(Side::AtMost, 1.03, " Argon2id")),
-    );
+    bench.cell("G7", &rows, "password", (|row| row.floors, &Limit(Side::AtMost, 1.03, " Argon2id")));
     let storm = findings.storm_ratio(ground);
-    bench.judge(
-        "G7",
-        "p99 of cc.eddsa in a sign-in storm",
-        storm,
-        &Limit(Side::AtMost, 2.0, " x calm"),
-    );
+    bench.judge("G7", "p99 of cc.eddsa in a sign-in storm", storm, &Limit(Side::AtMost, 2.0, " x calm"));
     judge_starts(findings, ground, &mut bench);
     judge_memory(findings, ground, &mut bench);
     bench.verdicts
 }
 
 fn judge_starts(findings: &Findings, ground: (Backend, u64), bench: &mut Bench) {
-    for starts in findings
-        .starts
-        .iter()
-        .filter(|starts| (starts.database, starts.users) == ground)
-    {
-        bench.judge(
-            "G8",
-            "start, warm",
-            Some(starts.warm_ms),
-            &Limit(Side::AtMost, 15.0, " ms"),
-        );
-        bench.judge(
-            "G8",
-            "start, empty database",
-            Some(starts.empty_ms),
-            &Limit(Side::AtMost, 60.0, " ms"),
-        );
+    for starts in findings.starts.iter().filter(|starts| (starts.database, starts.users) == ground) {
+        bench.judge("G8", "start, warm", Some(starts.warm_ms), &Limit(Side::AtMost, 15.0, " ms"));
+        bench.judge("G8", "start, empty database", Some(starts.empty_ms), &Limit(Side::AtMost, 60.0, " ms"));
     }
 }
 
 fn judge_memory(findings: &Findings, ground: (Backend, u64), bench: &mut Bench) {
     let mib = |kib: u64| Some(kib as f64 / 1024.0);
-    for memory in findings
-        .memories
-        .iter()
-        .filter(|memory| (memory.database, memory.users) == ground)
-    {
-        bench.judge(
-            "G9",
-            "idle, VmRSS",
-            mib(memory.idle.resident_kib),
-            &Limit(Side::AtMost, 24.0, " MiB"),
-        );
-        bench.judge(
-            "G9",
-            "idle, RssAnon",
-            mib(memory.idle.own_kib),
-            &Limit(Side::AtMost, 16.0, " MiB"),
-        );
+    for memory in findings.memories.iter().filter(|memory| (memory.database, memory.users) == ground) {
+        bench.judge("G9", "idle, VmRSS", mib(memory.idle.resident_kib), &Limit(Side::AtMost, 24.0, " MiB"));
+        bench.judge("G9", "idle, RssAnon", mib(memory.idle.own_kib), &Limit(Side::AtMost, 16.0, " MiB"));
         bench.judge(
             "G9",
             "after this run's load, RssAnon",
@@ -254,48 +178,20 @@ fn judge_memory(findings: &Findings, ground: (Backend, u64), bench: &mut Bench) 
 
 /// G4: the same cost however many people there are.
 fn judge_growth(findings: &Findings, database: Backend) -> Vec<Verdict> {
-    let users = || {
-        findings
-            .grounds()
-            .into_iter()
-            .filter(move |(here, _)| *here == database)
-            .map(|(_, users)| users)
-    };
+    let users = || findings.grounds().into_iter().filter(move |(here, _)| *here == database).map(|(_, users)| users);
     let small = users().filter(|users| *users <= SMALL).max();
     let large = users().filter(|users| *users >= LARGE).min();
-    let mut bench = Bench {
-        place: database.to_string(),
-        verdicts: Vec::new(),
-    };
+    let mut bench = Bench { place: database.to_string(), verdicts: Vec::new() };
     for cell in ["refresh.eddsa", "introspection", "userinfo"] {
         let (Some(small), Some(large)) = (small, large) else {
-            bench.say(
-                "G4",
-                cell,
-                Outcome::Open,
-                format!("needs {SMALL} and {LARGE} people in one run"),
-            );
+            bench.say("G4", cell, Outcome::Open, format!("needs {SMALL} and {LARGE} people in one run"));
             continue;
         };
-        let row = |users| {
-            findings
-                .row((database, users), cell)
-                .filter(|row| row.failure.is_none())
-        };
+        let row = |users| findings.row((database, users), cell).filter(|row| row.failure.is_none());
         let growth = |pick: Pick| Some(row(large).as_ref().and_then(pick)? / row(small).as_ref().and_then(pick)?);
         let instructions = growth(|row| row.instructions.or(row.user_instructions));
-        bench.judge(
-            "G4",
-            &format!("{cell}, instructions"),
-            instructions,
-            &Limit(Side::AtMost, 1.25, " x small"),
-        );
-        bench.judge(
-            "G4",
-            &format!("{cell}, CPU/y"),
-            growth(|row| row.ratio),
-            &Limit(Side::AtMost, 1.6, " x small"),
-        );
+        bench.judge("G4", &format!("{cell}, instructions"), instructions, &Limit(Side::AtMost, 1.25, " x small"));
+        bench.judge("G4", &format!("{cell}, CPU/y"), growth(|row| row.ratio), &Limit(Side::AtMost, 1.6, " x small"));
     }
     bench.verdicts
 }
@@ -309,23 +205,13 @@ mod tests {
         assert_eq!(Limit(Side::AtMost, 3.0, " y").judge(3.0).0, Outcome::Pass);
         assert_eq!(Limit(Side::AtLeast, 0.5, "").judge(0.5).0, Outcome::Pass);
         let (outcome, reason) = Limit(Side::AtMost, 3.0, " y").judge(4.5);
-        assert_eq!(
-            (outcome, reason.as_str()),
-            (Outcome::Short, "4.50 y, at most 3 y, off by 50 %")
-        );
+        assert_eq!((outcome, reason.as_str()), (Outcome::Short, "4.50 y, at most 3 y, off by 50 %"));
     }
 
     #[test]
     fn a_cell_that_failed_is_short_and_one_that_is_missing_is_open() {
-        let failed = Row {
-            cell: "userinfo",
-            failure: Some("401".to_owned()),
-            ..Row::default()
-        };
-        let mut bench = Bench {
-            place: String::new(),
-            verdicts: Vec::new(),
-        };
+        let failed = Row { cell: "userinfo", failure: Some("401".to_owned()), ..Row::default() };
+        let mut bench = Bench { place: String::new(), verdicts: Vec::new() };
         bench.ratio("G5", &[failed], ("userinfo", 4.0));
         bench.ratio("G5", &[], ("jwks", 1.3));
         let outcomes: Vec<Outcome> = bench.verdicts.iter().map(|verdict| verdict.outcome).collect();

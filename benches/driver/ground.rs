@@ -77,10 +77,7 @@ fn settings(data: &Path, address: SocketAddr, database: Option<String>) -> Vec<(
         ("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true".to_owned()),
     ];
     settings.extend(database.map(|url| ("MUSTER_DATABASE_URL", url)));
-    settings
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Ground {
@@ -89,9 +86,7 @@ impl Ground {
     /// # Errors
     /// A command that fills it fails.
     pub async fn prepare(places: &Places, backend: Backend, users: u64) -> Result<Self> {
-        let kept = places
-            .kept
-            .join(format!("{backend}-{users}-{}", hash(places)?).to_lowercase());
+        let kept = places.kept.join(format!("{backend}-{users}-{}", hash(places)?).to_lowercase());
         let mut ground = Self {
             backend,
             users,
@@ -124,11 +119,7 @@ impl Ground {
 
     /// The server's settings on this ground.
     pub fn settings(&self, address: SocketAddr) -> Vec<(String, String)> {
-        settings(
-            &self.folder.join("data"),
-            address,
-            self.cluster.as_ref().map(Cluster::url),
-        )
+        settings(&self.folder.join("data"), address, self.cluster.as_ref().map(Cluster::url))
     }
 
     /// `muster serve`, listening there.
@@ -194,17 +185,10 @@ impl Drop for Ground {
 fn hash(places: &Places) -> Result<String> {
     let mut files = Vec::new();
     for folder in ["migrations", "src/store/seed"] {
-        let entries = fs::read_dir(places.project.join(folder))
-            .into_iter()
-            .flatten()
-            .flatten();
+        let entries = fs::read_dir(places.project.join(folder)).into_iter().flatten().flatten();
         files.extend(entries.map(|entry| entry.path()).filter(|path| path.is_file()));
     }
-    ensure!(
-        !files.is_empty(),
-        "no migrations in {}; name the project with --project",
-        places.project.display()
-    );
+    ensure!(!files.is_empty(), "no migrations in {}; name the project with --project", places.project.display());
     files.extend(Some(places.project.join("src/store/seed.rs")).filter(|path| path.is_file()));
     files.sort();
     let mut hasher = Sha256::new();
@@ -213,12 +197,7 @@ fn hash(places: &Places) -> Result<String> {
     for file in files {
         hasher.update(fs::read(file)?);
     }
-    Ok(hasher
-        .finalize()
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A new folder to work in: beside the kept ones, so on the same disk; but PostgreSQL's own user may not be able to
@@ -254,19 +233,12 @@ fn remove(folder: &Path) {
 
 /// Runs a command to its end.
 fn run(command: &mut Command) -> Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("running {}", command.get_program().display()))?;
+    let output = command.output().with_context(|| format!("running {}", command.get_program().display()))?;
     if !output.status.success() {
         // Not `{command:?}`: that prints the environment too.
         let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_string_lossy).collect();
         let errors = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "{} {}: {}",
-            command.get_program().display(),
-            words.join(" "),
-            errors.trim()
-        );
+        bail!("{} {}: {}", command.get_program().display(), words.join(" "), errors.trim());
     }
     Ok(())
 }

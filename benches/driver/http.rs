@@ -61,11 +61,7 @@ impl Answer {
     pub fn summary(&self) -> String {
         let text = self.text();
         let start: String = text.chars().take(300).collect();
-        format!(
-            "{} {}",
-            self.status,
-            start.split_whitespace().collect::<Vec<_>>().join(" ")
-        )
+        format!("{} {}", self.status, start.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -90,11 +86,7 @@ pub struct Connection {
 impl Connection {
     /// A connection to be opened to this address.
     pub const fn to(address: SocketAddr) -> Self {
-        Self {
-            address,
-            stream: None,
-            buffer: Vec::new(),
-        }
+        Self { address, stream: None, buffer: Vec::new() }
     }
 
     /// Sends a whole request and reads the whole answer.
@@ -125,10 +117,7 @@ impl Connection {
         loop {
             let head = self.take_through(b"\r\n\r\n").await?;
             let head = String::from_utf8(head).map_err(|_| broken("the head is no text"))?;
-            let status = head
-                .get(9..12)
-                .and_then(|code| code.parse().ok())
-                .ok_or_else(|| broken("no status line"))?;
+            let status = head.get(9..12).and_then(|code| code.parse().ok()).ok_or_else(|| broken("no status line"))?;
             if !(100..200).contains(&status) {
                 let body = self.body(status, &head).await?;
                 return Ok(Answer { status, head, body });
@@ -144,10 +133,7 @@ impl Connection {
             return self.chunks().await;
         }
         match fields(head, "content-length").next() {
-            Some(length) => {
-                self.take(length.parse().map_err(|_| broken("Content-Length is no number"))?)
-                    .await
-            }
+            Some(length) => self.take(length.parse().map_err(|_| broken("Content-Length is no number"))?).await,
             None => self.rest().await,
         }
     }
@@ -214,10 +200,7 @@ fn closes(answer: &Answer) -> bool {
     let framed = matches!(answer.status, 204 | 304)
         || answer.header("content-length").is_some()
         || answer.header("transfer-encoding").is_some();
-    !framed
-        || answer
-            .header("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+    !framed || answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
 }
 
 /// A GET request.
@@ -237,11 +220,7 @@ fn request(method: &str, host: &str, target: &str, headers: &[(&str, &str)], bod
     }
     if let Some(body) = body {
         let length = body.len().to_string();
-        text.extend([
-            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ",
-            length.as_str(),
-            "\r\n",
-        ]);
+        text.extend(["Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ", length.as_str(), "\r\n"]);
     }
     text.push_str("\r\n");
     text.push_str(body.unwrap_or_default());
@@ -250,18 +229,13 @@ fn request(method: &str, host: &str, target: &str, headers: &[(&str, &str)], bod
 
 /// Fields as `application/x-www-form-urlencoded`.
 pub fn form(fields: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields)
-        .finish()
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
 /// The value of an `Authorization` header for HTTP Basic (RFC 6749 §2.3.1: both halves form-encoded first).
 pub fn basic(client_id: &str, secret: &str) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    format!(
-        "Basic {}",
-        STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret)))
-    )
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(client_id), encode(secret))))
 }
 
 #[cfg(test)]
@@ -300,10 +274,6 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_cut_short_is_an_error() {
-        assert!(
-            answered(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")
-                .await
-                .is_err()
-        );
+        assert!(answered(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello").await.is_err());
     }
 }

@@ -22,11 +22,7 @@ pub struct Limits {
 impl Limits {
     /// As many operations as fit into a time; the count is a backstop.
     pub const fn time(duration: Duration) -> Self {
-        Self {
-            duration,
-            operations: 50_000_000,
-            pause: Duration::ZERO,
-        }
+        Self { duration, operations: 50_000_000, pause: Duration::ZERO }
     }
 }
 
@@ -102,9 +98,7 @@ async fn call(mut flow: Flow, limits: Limits, begin: Instant, budget: Arc<Atomic
         match flow.step().await {
             Ok(Step::Did(requests)) => {
                 tally.requests += u64::from(requests);
-                tally
-                    .latencies
-                    .push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+                tally.latencies.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
             }
             Ok(Step::Exhausted) => break,
             Err(error) => {
@@ -126,10 +120,7 @@ mod tests {
     #[test]
     fn a_percentile_is_the_nearest_rank() {
         let hundred: Vec<u32> = (1..=100).collect();
-        assert_eq!(
-            [0, 10, 500, 990, 1000].map(|share| permille(&hundred, share)),
-            [1, 1, 50, 99, 100]
-        );
+        assert_eq!([0, 10, 500, 990, 1000].map(|share| permille(&hundred, share)), [1, 1, 50, 99, 100]);
         assert_eq!(permille(&[7], 500), 7);
         assert_eq!(permille(&[], 500), 0);
     }

@@ -83,20 +83,14 @@ impl Probe<'_> {
 
     fn standing(&self, statements: Option<f64>) -> Standing {
         let database_cpu = self.database_pid.map(process::cpu_with_children);
-        Standing {
-            statements,
-            cpu: process::cpu(self.pid),
-            database_cpu,
-        }
+        Standing { statements, cpu: process::cpu(self.pid), database_cpu }
     }
 
     /// How many statements the server has sent, if it tells.
     async fn statements(&self) -> Option<f64> {
         let request = http::get(&self.address.to_string(), "/metrics", &[]);
         let answer = Connection::to(self.address).send(&request).await.ok()?;
-        (answer.status == 200)
-            .then(|| counter(&answer.text(), STATEMENTS))
-            .flatten()
+        (answer.status == 200).then(|| counter(&answer.text(), STATEMENTS)).flatten()
     }
 }
 
@@ -112,10 +106,7 @@ fn counter(metrics: &str, name: &str) -> Option<f64> {
 impl Window {
     /// A window that came to nothing.
     pub fn failed(reason: String) -> Self {
-        Self {
-            failure: Some(reason),
-            ..Self::default()
-        }
+        Self { failure: Some(reason), ..Self::default() }
     }
 
     fn of(outcome: &Outcome, before: &Standing, after: &Standing, instructions: Option<Instructions>) -> Self {
@@ -131,16 +122,11 @@ impl Window {
             p99_us: outcome.permille(990),
             max_us: outcome.permille(1000),
             cpu_us: each(after.cpu.saturating_sub(before.cpu)),
-            database_cpu_us: after
-                .database_cpu
-                .zip(before.database_cpu)
-                .map(|(a, b)| each(a.saturating_sub(b))),
+            database_cpu_us: after.database_cpu.zip(before.database_cpu).map(|(a, b)| each(a.saturating_sub(b))),
             user_instructions: instructions.map(|counted| each(counted.user)),
             kernel_instructions: instructions.and_then(|counted| counted.kernel).map(each),
             // A counter that does not stand yet before the first statement stood at zero.
-            statements: after
-                .statements
-                .map(|a| (a - before.statements.unwrap_or(0.0)) / operations),
+            statements: after.statements.map(|a| (a - before.statements.unwrap_or(0.0)) / operations),
             failure: outcome.failure.clone().or(nothing),
         }
     }

@@ -84,16 +84,8 @@ impl Costs {
 
 impl fmt::Display for Costs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            es256_us,
-            eddsa_us,
-            rs256_us,
-            argon2id_us,
-        } = self;
-        write!(
-            f,
-            "CPU µs: ES256 {es256_us:.1}, EdDSA {eddsa_us:.1}, RS256 {rs256_us:.1}, Argon2id {argon2id_us:.0}"
-        )
+        let Self { es256_us, eddsa_us, rs256_us, argon2id_us } = self;
+        write!(f, "CPU µs: ES256 {es256_us:.1}, EdDSA {eddsa_us:.1}, RS256 {rs256_us:.1}, Argon2id {argon2id_us:.0}")
     }
 }
 

@@ -38,9 +38,7 @@ impl Counters {
     pub fn probe() -> Self {
         let mut reason = String::new();
         for counters in [Self::UserAndKernel, Self::User] {
-            let output = Command::new("perf")
-                .args(["stat", "-x,", "-e", counters.events(), "true"])
-                .output();
+            let output = Command::new("perf").args(["stat", "-x,", "-e", counters.events(), "true"]).output();
             let text = match output {
                 Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
                 Err(error) => return Self::Missing(format!("perf: {error}")),
@@ -50,12 +48,7 @@ impl Counters {
             }
             let unsupported = text.contains("<not supported>");
             let line = text.lines().next().unwrap_or("perf printed nothing");
-            reason = if unsupported {
-                "the machine has no such counter"
-            } else {
-                line
-            }
-            .to_owned();
+            reason = if unsupported { "the machine has no such counter" } else { line }.to_owned();
         }
         Self::Missing(reason)
     }
@@ -92,8 +85,7 @@ impl Counters {
 /// How many counters a `perf` process holds open.
 fn attached(pid: u32) -> usize {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().contains("perf_event")))
-        .count()
+    open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().contains("perf_event"))).count()
 }
 
 /// A `perf` process that is counting.
@@ -115,16 +107,9 @@ impl Watch {
 fn read(text: &str) -> Option<Instructions> {
     let value = |event: &str| {
         let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-        lines
-            .find(|cells| cells.get(2) == Some(&event))?
-            .first()?
-            .parse::<u64>()
-            .ok()
+        lines.find(|cells| cells.get(2) == Some(&event))?.first()?.parse::<u64>().ok()
     };
-    Some(Instructions {
-        user: value("instructions:u")?,
-        kernel: value("instructions:k"),
-    })
+    Some(Instructions { user: value("instructions:u")?, kernel: value("instructions:k") })
 }
 
 #[cfg(test)]
@@ -134,13 +119,7 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_not_zero() {
         let both = "1200,,instructions:u,5,100.00,,\n34,,instructions:k,5,100.00,,\n";
-        assert_eq!(
-            read(both),
-            Some(Instructions {
-                user: 1200,
-                kernel: Some(34)
-            })
-        );
+        assert_eq!(read(both), Some(Instructions { user: 1200, kernel: Some(34) }));
         let neither = "<not supported>,,instructions:u,0,100.00,,\n<not supported>,,instructions:k,0,100.00,,\n";
         assert_eq!(read(neither), None);
     }

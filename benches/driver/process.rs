@@ -62,20 +62,10 @@ pub struct Memory {
 /// The memory of a process now.
 pub fn memory(pid: u32) -> Memory {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = |name: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-    };
-    let value = |name: &str| {
-        line(name)
-            .and_then(|text| text.split_whitespace().next()?.parse().ok())
-            .unwrap_or_default()
-    };
-    Memory {
-        resident_kib: value("VmRSS"),
-        own_kib: value("RssAnon"),
-    }
+    let line = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let value =
+        |name: &str| line(name).and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or_default();
+    Memory { resident_kib: value("VmRSS"), own_kib: value("RssAnon") }
 }
 
 /// How many threads a process has.
@@ -86,10 +76,7 @@ pub fn threads(pid: u32) -> usize {
 /// The load average of the last minute.
 pub fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace()
-        .next()
-        .and_then(|first| first.parse().ok())
-        .unwrap_or_default()
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or_default()
 }
 
 /// CPU time of the calling thread, where the kernel tells it in nanoseconds.
@@ -101,8 +88,7 @@ pub fn thread_cpu() -> Option<Duration> {
 /// Sends a signal, such as `TERM`; false when there is no such process.
 pub fn signal(name: &str, pid: u32) -> bool {
     let mut kill = Command::new("sh");
-    kill.args(["-c", "kill -\"$0\" \"$1\"", name, &pid.to_string()])
-        .stderr(Stdio::null());
+    kill.args(["-c", "kill -\"$0\" \"$1\"", name, &pid.to_string()]).stderr(Stdio::null());
     kill.status().is_ok_and(|status| status.success())
 }
 
@@ -129,17 +115,11 @@ impl Machine {
     /// This machine, and the project in this folder.
     pub fn here(project: &Path) -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpuinfo
-            .lines()
-            .find(|line| line.starts_with("model name"))
-            .and_then(|line| line.split_once(": "));
+        let model = cpuinfo.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
         Self {
             cpu: model.map_or("unknown", |(_, name)| name).to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
             commit: commit(project).unwrap_or_else(|| "unknown".to_owned()),
         }
     }
@@ -147,16 +127,8 @@ impl Machine {
 
 fn commit(project: &Path) -> Option<String> {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(project)
-            .args(arguments)
-            .output()
-            .ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let output = Command::new("git").arg("-C").arg(project).args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
     Some(git(&["rev-parse", "--short=12", "HEAD"])? + if changed.is_empty() { "" } else { "+" })
@@ -189,14 +161,7 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let stat = "7 (a) b (c)) S 3 7 7 0 -1 4194304 2 6 6 1 170 38 3 2 20 0 1 0 9";
-        assert_eq!(
-            ticks(stat),
-            Some(Ticks {
-                parent: 3,
-                own: 208,
-                reaped: 5
-            })
-        );
+        assert_eq!(ticks(stat), Some(Ticks { parent: 3, own: 208, reaped: 5 }));
         assert_eq!(ticks("nothing"), None);
     }
 }

@@ -40,14 +40,15 @@ impl Record {
 /// Says where a run is made and what can be counted.
 pub fn print_head(findings: &Findings, counters: &Counters) {
     let machine = &findings.machine;
-    println!(
-        "commit {} · {} × {} · Linux {}",
-        machine.commit, machine.cores, machine.cpu, machine.kernel
-    );
+    println!("commit {} · {} × {} · Linux {}", machine.commit, machine.cores, machine.cpu, machine.kernel);
     match counters {
-        Counters::UserAndKernel => println!("instructions by perf stat, the program's and the kernel's"),
+        Counters::UserAndKernel => {
+            println!("instructions by perf stat, the program's and the kernel's")
+        }
         Counters::User => println!("instructions by perf stat, the program's alone"),
-        Counters::Missing(why) => println!("CPU time only: instructions can't be counted here ({why})"),
+        Counters::Missing(why) => {
+            println!("CPU time only: instructions can't be counted here ({why})")
+        }
     }
 }
 
@@ -62,28 +63,13 @@ pub fn print_ground(findings: &Findings, ground: (Backend, u64)) {
     for row in findings.rows(ground) {
         print_row(&row);
     }
-    for storm in findings
-        .storms
-        .iter()
-        .filter(|storm| (storm.database, storm.users) == ground)
-    {
+    for storm in findings.storms.iter().filter(|storm| (storm.database, storm.users) == ground) {
         print_storm(storm);
     }
-    for starts in findings
-        .starts
-        .iter()
-        .filter(|starts| (starts.database, starts.users) == ground)
-    {
-        println!(
-            "start: {:.1} ms warm, {:.1} ms on an empty database",
-            starts.warm_ms, starts.empty_ms
-        );
+    for starts in findings.starts.iter().filter(|starts| (starts.database, starts.users) == ground) {
+        println!("start: {:.1} ms warm, {:.1} ms on an empty database", starts.warm_ms, starts.empty_ms);
     }
-    for memory in findings
-        .memories
-        .iter()
-        .filter(|memory| (memory.database, memory.users) == ground)
-    {
+    for memory in findings.memories.iter().filter(|memory| (memory.database, memory.users) == ground) {
         let mib = |kib: u64| kib as f64 / 1024.0;
         let (idle, loaded) = (memory.idle, memory.loaded);
         println!(
@@ -94,12 +80,7 @@ pub fn print_ground(findings: &Findings, ground: (Backend, u64)) {
             mib(loaded.resident_kib)
         );
     }
-    let here = || {
-        findings
-            .samples
-            .iter()
-            .filter(move |sample| (sample.database, sample.users) == ground)
-    };
+    let here = || findings.samples.iter().filter(move |sample| (sample.database, sample.users) == ground);
     let flush = here().map(|sample| sample.flush_us);
     let load = here().map(|sample| sample.load_average).fold(0.0, f64::max);
     let yard = crate::summary::median(here().map(|sample| Some(sample.yard.cpu_us))).unwrap_or_default();
@@ -137,9 +118,7 @@ fn print_row(row: &Row) {
 }
 
 fn print_storm(storm: &Storm) {
-    let failure = [&storm.calm, &storm.storm, &storm.sign_ins]
-        .into_iter()
-        .find_map(|window| window.failure.as_ref());
+    let failure = [&storm.calm, &storm.storm, &storm.sign_ins].into_iter().find_map(|window| window.failure.as_ref());
     match failure {
         Some(failure) => println!("storm: FAILED: {failure}"),
         None => println!(
@@ -153,27 +132,13 @@ fn print_storm(storm: &Storm) {
 
 /// Prints the goals, and how many came out how.
 pub fn print_goals(verdicts: &[Verdict]) {
-    println!(
-        "\n{:<5} {:<20} {:<38} {:<6} value against limit",
-        "goal", "where", "what", ""
-    );
+    println!("\n{:<5} {:<20} {:<38} {:<6} value against limit", "goal", "where", "what", "");
     for verdict in verdicts {
-        let Verdict {
-            goal,
-            place,
-            what,
-            outcome,
-            reason,
-        } = verdict;
+        let Verdict { goal, place, what, outcome, reason } = verdict;
         println!("{goal:<5} {place:<20} {what:<38} {outcome:<6} {reason}");
     }
     let count = |wanted: Outcome| verdicts.iter().filter(|verdict| verdict.outcome == wanted).count();
-    println!(
-        "\n{} pass, {} short, {} open.",
-        count(Outcome::Pass),
-        count(Outcome::Short),
-        count(Outcome::Open)
-    );
+    println!("\n{} pass, {} short, {} open.", count(Outcome::Pass), count(Outcome::Short), count(Outcome::Open));
     println!(
         "Not judged by this driver: G2 (other products), the sessions and tenants of G4, \"writes nothing before the \
          code\" of G6, the memory of a session of G9, G11–G15."

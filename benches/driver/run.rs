@@ -77,36 +77,20 @@ impl Plan {
     fn places(&self) -> Result<Places> {
         let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("muster"));
         let server = self.server.clone().map_or_else(beside, Ok)?;
-        ensure!(
-            server.is_file(),
-            "no server at {}; name it with --server",
-            server.display()
-        );
+        ensure!(server.is_file(), "no server at {}; name it with --server", server.display());
         std::fs::create_dir_all(&self.data)?;
-        Ok(Places {
-            server: server.canonicalize()?,
-            project: self.project.clone(),
-            kept: self.data.canonicalize()?,
-        })
+        Ok(Places { server: server.canonicalize()?, project: self.project.clone(), kept: self.data.canonicalize()? })
     }
 
     fn callers(&self) -> Callers {
-        Callers {
-            reading: self.conns.into(),
-            durable: self.durable_conns.into(),
-            password: 4,
-        }
+        Callers { reading: self.conns.into(), durable: self.durable_conns.into(), password: 4 }
     }
 
     fn limits(&self, cell: Cell) -> Limits {
         let limits = Limits::time(Duration::from_millis(self.millis));
         match cell {
             // So slow that a window of time alone would hold too few.
-            Cell::Password => Limits {
-                duration: Duration::from_secs(60),
-                operations: self.sign_ins,
-                ..limits
-            },
+            Cell::Password => Limits { duration: Duration::from_secs(60), operations: self.sign_ins, ..limits },
             _ => limits,
         }
     }
@@ -136,9 +120,7 @@ pub async fn run(plan: &Plan) -> Result<ExitCode> {
             continue;
         }
         for users in &plan.users {
-            stage
-                .measure(Ground::prepare(&places, *backend, *users).await?, &chosen)
-                .await?;
+            stage.measure(Ground::prepare(&places, *backend, *users).await?, &chosen).await?;
             report::print_ground(&stage.findings, (*backend, *users));
         }
     }
@@ -148,11 +130,7 @@ pub async fn run(plan: &Plan) -> Result<ExitCode> {
     }
     report::print_goals(&verdicts);
     let short = verdicts.iter().any(|verdict| verdict.outcome == Outcome::Short);
-    let failed = stage
-        .findings
-        .samples
-        .iter()
-        .any(|sample| sample.window.failure.is_some());
+    let failed = stage.findings.samples.iter().any(|sample| sample.window.failure.is_some());
     Ok(if failed {
         ExitCode::from(1)
     } else if plan.strict && short {
@@ -179,13 +157,7 @@ impl<'a> Stage<'a> {
         record.line("machine", &findings.machine)?;
         record.line("program_bytes", &findings.program_bytes)?;
         let yard = Running::start(command, &places.kept.join("yard.log")).context("starting the yardstick")?;
-        Ok(Self {
-            plan,
-            counters: Counters::probe(),
-            yard,
-            record,
-            findings,
-        })
+        Ok(Self { plan, counters: Counters::probe(), yard, record, findings })
     }
 
     async fn measure(&mut self, ground: Ground, chosen: &[Cell]) -> Result<()> {
@@ -202,12 +174,7 @@ impl<'a> Stage<'a> {
         }
         tokio::time::sleep(REST).await;
         let (database, users) = (ground.backend, ground.users);
-        let memories = Memories {
-            database,
-            users,
-            idle,
-            loaded: process::memory(server.pid()),
-        };
+        let memories = Memories { database, users, idle, loaded: process::memory(server.pid()) };
         self.record.line("memory", &memories)?;
         self.findings.memories.push(memories);
         Ok(())
@@ -229,26 +196,11 @@ impl<'a> Stage<'a> {
         for cell in shuffled(chosen) {
             let yard = self.yardstick().await;
             let load_average = process::load_average();
-            let probe = Probe {
-                address,
-                pid,
-                database_pid,
-                counters: &self.counters,
-            };
+            let probe = Probe { address, pid, database_pid, counters: &self.counters };
             let window = window(&probe, subject, cell, self.plan).await;
             let (database, users) = (ground.backend, ground.users);
             let (cell, floor_us) = (cell.name(), cell.floor(&costs));
-            let sample = Sample {
-                database,
-                users,
-                cell,
-                round,
-                window,
-                yard,
-                floor_us,
-                load_average,
-                flush_us,
-            };
+            let sample = Sample { database, users, cell, round, window, yard, floor_us, load_average, flush_us };
             self.record.line("sample", &sample)?;
             self.findings.samples.push(sample);
         }
@@ -256,12 +208,7 @@ impl<'a> Stage<'a> {
         if chosen.contains(&Cell::Password) {
             // Two windows at once share one server: only their latencies mean something, so nothing is counted.
             let uncounted = Counters::Missing("two windows at once".to_owned());
-            let probe = Probe {
-                address,
-                pid,
-                database_pid,
-                counters: &uncounted,
-            };
+            let probe = Probe { address, pid, database_pid, counters: &uncounted };
             let storm = storm(&probe, subject, (ground, round), self.plan).await?;
             self.record.line("storm", &storm)?;
             self.findings.storms.push(storm);
@@ -271,16 +218,10 @@ impl<'a> Stage<'a> {
 
     /// What a request of the yardstick costs now.
     async fn yardstick(&self) -> Window {
-        let probe = Probe {
-            address: self.yard.address,
-            pid: self.yard.pid(),
-            database_pid: None,
-            counters: &self.counters,
-        };
+        let probe =
+            Probe { address: self.yard.address, pid: self.yard.pid(), database_pid: None, counters: &self.counters };
         let flows = cells::yardstick(self.yard.address, self.plan.conns.into());
-        probe
-            .window(flows, Limits::time(Duration::from_millis(self.plan.yard_millis)))
-            .await
+        probe.window(flows, Limits::time(Duration::from_millis(self.plan.yard_millis))).await
     }
 }
 
@@ -305,27 +246,14 @@ async fn storm(probe: &Probe<'_>, subject: &Subject, (ground, round): (&Ground, 
     const PACE: Duration = Duration::from_millis(2);
     let limits = Limits::time(Duration::from_millis(plan.millis));
     let paced = Limits { pause: PACE, ..limits };
-    let few = Callers {
-        reading: 4,
-        ..plan.callers()
-    };
+    let few = Callers { reading: 4, ..plan.callers() };
     let cell = Cell::ClientCredentials(Alg::EdDsa);
     let calm = probe.window(subject.ready(cell, few).await?, paced).await;
     let tokens = subject.ready(cell, few).await?;
-    let crowd = Limits {
-        operations: plan.sign_ins.saturating_mul(4),
-        ..limits
-    };
+    let crowd = Limits { operations: plan.sign_ins.saturating_mul(4), ..limits };
     let sign_ins = probe.window(subject.signing_in(8), crowd);
     let (storm, sign_ins) = tokio::join!(probe.window(tokens, paced), sign_ins);
-    Ok(Storm {
-        database: ground.backend,
-        users: ground.users,
-        round,
-        calm,
-        storm,
-        sign_ins,
-    })
+    Ok(Storm { database: ground.backend, users: ground.users, round, calm, storm, sign_ins })
 }
 
 /// The cells in an order of chance, so that none always follows the same other one.

@@ -34,9 +34,7 @@ pub async fn seed(request: &Request) -> Result<()> {
     let org = organisation(&database, &request.org).await?;
     let now = UnixMillis(i64::try_from(UNIX_EPOCH.elapsed()?.as_millis())?);
     let started = Instant::now();
-    seed::people(&database, &org, request.users, now)
-        .await
-        .context("seeding people")?;
+    seed::people(&database, &org, request.users, now).await.context("seeding people")?;
     database.close().await;
     println!("{} people in {:.1} s", request.users, started.elapsed().as_secs_f64());
     Ok(())

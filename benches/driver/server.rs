@@ -70,13 +70,8 @@ impl Running {
                 }
             }
         });
-        let mut running = Self {
-            child,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-        };
-        let address = told
-            .recv_timeout(START)
-            .map_err(|_| anyhow!("it does not listen; see {}", log.display()))?;
+        let mut running = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let address = told.recv_timeout(START).map_err(|_| anyhow!("it does not listen; see {}", log.display()))?;
         running.address = address.parse().with_context(|| format!("it listens on {address}"))?;
         Ok(running)
     }

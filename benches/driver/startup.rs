@@ -80,12 +80,7 @@ impl Starts {
             empty.push(first_answer(ground.serve_empty(number, address)?, address)?.0);
         }
         let [warm_ms, empty_ms] = [warm, empty].map(median_ms);
-        Ok(Self {
-            database: ground.backend,
-            users: ground.users,
-            warm_ms,
-            empty_ms,
-        })
+        Ok(Self { database: ground.backend, users: ground.users, warm_ms, empty_ms })
     }
 }
 

@@ -41,9 +41,7 @@ pub struct Storm {
 impl Storm {
     /// How many times longer the slowest hundredth waits.
     pub fn ratio(&self) -> Option<f64> {
-        let whole = [&self.calm, &self.storm, &self.sign_ins]
-            .iter()
-            .all(|window| window.failure.is_none());
+        let whole = [&self.calm, &self.storm, &self.sign_ins].iter().all(|window| window.failure.is_none());
         (whole && self.calm.p99_us > 0).then(|| f64::from(self.storm.p99_us) / f64::from(self.calm.p99_us))
     }
 }
@@ -94,10 +92,7 @@ impl Findings {
 
     /// The median ratio of the storms of one ground.
     pub fn storm_ratio(&self, (database, users): (Backend, u64)) -> Option<f64> {
-        let here = self
-            .storms
-            .iter()
-            .filter(|storm| (storm.database, storm.users) == (database, users));
+        let here = self.storms.iter().filter(|storm| (storm.database, storm.users) == (database, users));
         median(here.map(Storm::ratio))
     }
 }

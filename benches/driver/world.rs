@@ -28,35 +28,15 @@ pub struct Application {
 }
 
 /// `client_credentials` with ES256.
-pub const CC_ES256: Application = Application {
-    client_id: "cc-es256",
-    alg: "ES256",
-    people: false,
-};
+pub const CC_ES256: Application = Application { client_id: "cc-es256", alg: "ES256", people: false };
 /// `client_credentials` with `EdDSA`.
-pub const CC_EDDSA: Application = Application {
-    client_id: "cc-eddsa",
-    alg: "EdDSA",
-    people: false,
-};
+pub const CC_EDDSA: Application = Application { client_id: "cc-eddsa", alg: "EdDSA", people: false };
 /// `client_credentials` with RS256.
-pub const CC_RS256: Application = Application {
-    client_id: "cc-rs256",
-    alg: "RS256",
-    people: false,
-};
+pub const CC_RS256: Application = Application { client_id: "cc-rs256", alg: "RS256", people: false };
 /// Codes and refresh tokens with ES256.
-pub const BENCH_ES256: Application = Application {
-    client_id: "bench-es256",
-    alg: "ES256",
-    people: true,
-};
+pub const BENCH_ES256: Application = Application { client_id: "bench-es256", alg: "ES256", people: true };
 /// Codes and refresh tokens with `EdDSA`.
-pub const BENCH_EDDSA: Application = Application {
-    client_id: "bench-eddsa",
-    alg: "EdDSA",
-    people: true,
-};
+pub const BENCH_EDDSA: Application = Application { client_id: "bench-eddsa", alg: "EdDSA", people: true };
 
 const APPLICATIONS: [Application; 5] = [CC_ES256, CC_EDDSA, CC_RS256, BENCH_ES256, BENCH_EDDSA];
 
@@ -128,19 +108,13 @@ owner = "{USER_NAME}"
   roles = ["billing.viewer", "project.member:web"]
 "#
     );
-    APPLICATIONS
-        .iter()
-        .fold(organisation, |file, application| file + &application.table())
+    APPLICATIONS.iter().fold(organisation, |file, application| file + &application.table())
 }
 
 /// The variables that the apply file names.
 pub fn variables() -> Vec<(String, String)> {
-    let secrets = APPLICATIONS
-        .iter()
-        .map(|application| (application.secret_variable(), application.secret()));
-    secrets
-        .chain([("BENCH_PASSWORD".to_owned(), PASSWORD.to_owned())])
-        .collect()
+    let secrets = APPLICATIONS.iter().map(|application| (application.secret_variable(), application.secret()));
+    secrets.chain([("BENCH_PASSWORD".to_owned(), PASSWORD.to_owned())]).collect()
 }
 
 #[cfg(test)]

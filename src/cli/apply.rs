@@ -111,7 +111,8 @@ fn report(receipt: &Receipt, names: &Names, tense: &Tense) -> String {
     }
     let acts: Vec<String> = receipt.acts.iter().map(|act| names.tell(act)).collect();
     let lost = receipt.members.iter().filter(|member| !member.lost.is_empty());
-    let lost = lost.map(|member| format!("{}: {} ({})", member.user_name, grants(&member.lost, names), verdict(member)));
+    let lost =
+        lost.map(|member| format!("{}: {} ({})", member.user_name, grants(&member.lost, names), verdict(member)));
     let gained = receipt.members.iter().filter(|member| !member.gained.is_empty());
     let gained = gained.map(|member| format!("{}: {}", member.user_name, grants(&member.gained, names)));
     let mut text = String::new();
@@ -181,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_file_that_says_what_is_changes_nothing_and_says_so() {
-        let empty = Receipt { acts: Vec::new(), members: Vec::new(), ended: Ended::default(), told: Vec::new(), ..receipt() };
+        let empty =
+            Receipt { acts: Vec::new(), members: Vec::new(), ended: Ended::default(), told: Vec::new(), ..receipt() };
         assert_eq!(report(&empty, &Names::default(), &DID), DID.nothing);
     }
 }

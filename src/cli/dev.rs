@@ -64,12 +64,8 @@ fn settings(globals: Globals, own: &TcpListener, shop: &TcpListener) -> anyhow::
     if flags.data_dir.is_none() && file.is_none() && !variable {
         flags.data_dir = Some(fresh_folder()?);
     }
-    let flags = Overrides {
-        listen: Some(own.local_addr()?),
-        issuer: Some(url_of(own)?),
-        allow_loopback_http: true,
-        ..flags
-    };
+    let flags =
+        Overrides { listen: Some(own.local_addr()?), issuer: Some(url_of(own)?), allow_loopback_http: true, ..flags };
     let mut config = Config::load(file.as_deref(), variables(), flags).map_err(|error| unusable(&error))?;
     (config.http.tls_cert, config.http.tls_key) = (None, None);
     config.outbound.allow_hosts.push(shop.local_addr()?.to_string());

@@ -42,12 +42,15 @@ async fn examine(report: &mut Report, config: Config) -> anyhow::Result<()> {
     clock(report, SystemClock.now());
     let there = files::folder(report, &config);
     let key = files::instance_key(report, &config);
-    let Some(db) = database(report, &config, there).await else { return Ok(()) };
+    let Some(db) = database(report, &config, there).await else {
+        return Ok(());
+    };
     records::people(report, &db, &config).await?;
     records::applications(report, &db).await?;
     records::outbox(report, &db).await?;
     if let Some(instance_key) = key {
-        let parts = Parts { db: db.clone(), instance_key, clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
+        let parts =
+            Parts { db: db.clone(), instance_key, clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
         match App::new(config, parts) {
             Ok(app) => records::keys(report, &app).await?,
             Err(error) => report.fail(format_args!("outbound.extra_ca: {error}"), "give a PEM file with certificates"),
@@ -150,7 +153,11 @@ impl Report {
             (0, 0) => format!("All is well: {}.", super::words::count(self.well, "check")),
             (0, warnings) => format!("Nothing must be mended; {}.", super::words::count(warnings, "warning")),
             (failures, warnings) => {
-                format!("{} to be mended, {}.", super::words::count(failures, "failure"), super::words::count(warnings, "warning"))
+                format!(
+                    "{} to be mended, {}.",
+                    super::words::count(failures, "failure"),
+                    super::words::count(warnings, "warning")
+                )
             }
         }
     }

@@ -116,10 +116,8 @@ pub fn run() -> ExitCode {
 fn in_runtime(line: Line) -> anyhow::Result<ExitCode> {
     // It fails only where one is installed already, and that one is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the runtime can't start")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime can't start")?;
     let outcome = runtime.block_on(Box::pin(carry_out(line)));
     // A key that is still being made must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -161,7 +159,8 @@ impl Globals {
 
 /// What is wrong with the settings, a line each.
 fn unusable(error: &ConfigError) -> anyhow::Error {
-    let lines: Vec<String> = error.faults().iter().map(|fault| format!("\n  {}: {}", fault.key, fault.reason)).collect();
+    let lines: Vec<String> =
+        error.faults().iter().map(|fault| format!("\n  {}: {}", fault.key, fault.reason)).collect();
     anyhow::anyhow!("the settings can't be used:{}", lines.concat())
 }
 
@@ -171,11 +170,10 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 }
 
 fn start_log(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).with_context(|| format!("log.filter: {:?} is no filter", log.filter))?;
-    let lines = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_env_filter(filter);
+    let filter =
+        EnvFilter::try_new(&log.filter).with_context(|| format!("log.filter: {:?} is no filter", log.filter))?;
+    let lines =
+        tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_env_filter(filter);
     let started = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),
@@ -207,7 +205,9 @@ mod tests {
 
     #[test]
     fn a_flag_is_understood_before_and_after_the_command() {
-        for words in [["muster", "--data-dir", "d", "serve", "--migrate"], ["muster", "serve", "--migrate", "--data-dir", "d"]] {
+        for words in
+            [["muster", "--data-dir", "d", "serve", "--migrate"], ["muster", "serve", "--migrate", "--data-dir", "d"]]
+        {
             let line = Line::try_parse_from(words).unwrap();
             assert_eq!(line.globals.data_dir, Some(PathBuf::from("d")));
             assert!(matches!(line.command, Command::Serve { migrate: true }));

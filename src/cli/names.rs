@@ -37,7 +37,9 @@ impl Names {
 
     /// Learns everything of an organisation that a change can name.
     pub async fn learn(&mut self, conn: &mut Conn, slug: &str) -> anyhow::Result<()> {
-        let Some(org) = orgs::by_slug(conn, slug).await? else { return Ok(()) };
+        let Some(org) = orgs::by_slug(conn, slug).await? else {
+            return Ok(());
+        };
         self.put(org.id.as_str(), org.slug);
         for project in orgs::projects(conn, &org.id).await? {
             self.put(project.id.as_str(), project.key);
@@ -63,16 +65,22 @@ impl Names {
         for change in changes {
             match change {
                 Change::CreateOrg { org, slug, .. } => self.put(org.as_str(), slug.clone()),
-                Change::CreateProject { project, key, .. } => self.put(project.as_str(), key.clone()),
+                Change::CreateProject { project, key, .. } => {
+                    self.put(project.as_str(), key.clone());
+                }
                 Change::CreateUser(user) => self.put(user.id.as_str(), user.user_name.clone()),
                 Change::AddMember { member, user, .. } => {
                     let name = self.of(user.as_str()).to_owned();
                     self.put(member.as_str(), name);
                 }
-                Change::CreateGroup { group, name, .. } => self.put(group.as_str(), format!("\"{name}\"")),
+                Change::CreateGroup { group, name, .. } => {
+                    self.put(group.as_str(), format!("\"{name}\""));
+                }
                 Change::CreateRole { role, key, .. } => self.put(role.as_str(), key.clone()),
                 Change::Bind { binding, .. } => self.binding(binding),
-                Change::PutApplication(application) => self.put(application.id.as_str(), application.client_id.clone()),
+                Change::PutApplication(application) => {
+                    self.put(application.id.as_str(), application.client_id.clone());
+                }
                 _ => {} // the rest makes nothing that has a name
             }
         }
@@ -106,11 +114,24 @@ mod tests {
         };
         let mut names = Names::default();
         names.learn_new(&[
-            Change::CreateProject { org: org.clone(), project: project.clone(), key: "web".to_owned(), name: "Web".to_owned() },
-            Change::CreateGroup { org: org.clone(), group: group.clone(), name: "Web team".to_owned(), description: String::new() },
+            Change::CreateProject {
+                org: org.clone(),
+                project: project.clone(),
+                key: "web".to_owned(),
+                name: "Web".to_owned(),
+            },
+            Change::CreateGroup {
+                org: org.clone(),
+                group: group.clone(),
+                name: "Web team".to_owned(),
+                description: String::new(),
+            },
             Change::Bind { org: org.clone(), binding },
         ]);
-        assert_eq!(names.tell(&format!("give project.admin on {project} to {group}, twice")), "give project.admin on web to \"Web team\", twice");
+        assert_eq!(
+            names.tell(&format!("give project.admin on {project} to {group}, twice")),
+            "give project.admin on web to \"Web team\", twice"
+        );
         let taken = names.tell(&format!("take binding {}: no", BindingId::from_u128(4)));
         assert_eq!(taken, "take binding of project.admin on web to \"Web team\": no");
         assert_eq!(names.tell(org.as_str()), org.as_str());

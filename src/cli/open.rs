@@ -49,7 +49,8 @@ pub async fn database(config: &Config, schema: Schema) -> anyhow::Result<Databas
              if a newer Muster has migrated it, start that one",
             place(config)
         ),
-        (Database::Postgres { .. }, Schema::Migrate) | (Database::Sqlite { .. }, Schema::Migrate | Schema::EmbeddedOnly) => {
+        (Database::Postgres { .. }, Schema::Migrate)
+        | (Database::Sqlite { .. }, Schema::Migrate | Schema::EmbeddedOnly) => {
             migrate::run(&db).await.with_context(|| format!("{} can't be migrated", place(config)))?;
         }
     }

@@ -39,7 +39,8 @@ pub async fn run(config: Config, migrate: bool) -> anyhow::Result<ExitCode> {
     let schema = if migrate { Schema::Migrate } else { Schema::EmbeddedOnly };
     let listen = config.http.listen;
     let app = open::app(config, schema).await?;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("http.listen: {listen} can't be listened on"))?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("http.listen: {listen} can't be listened on"))?;
     answer(&app, listener, &Stops::default(), None).await?;
     Ok(ExitCode::SUCCESS)
 }

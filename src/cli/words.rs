@@ -20,9 +20,11 @@ pub fn grant(role: &Role, scope: &Scope, names: &Names) -> String {
 /// Grants, one after the other. What is held on all projects is not repeated for each of them.
 pub fn grants(held: &[Held], names: &Names) -> String {
     let everywhere = |one: &Held| {
-        matches!(one.scope, Scope::Project(_)) && held.iter().any(|other| other.scope == Scope::AllProjects && other.role == one.role)
+        matches!(one.scope, Scope::Project(_))
+            && held.iter().any(|other| other.scope == Scope::AllProjects && other.role == one.role)
     };
-    let lines: Vec<String> = held.iter().filter(|one| !everywhere(one)).map(|one| grant(&one.role, &one.scope, names)).collect();
+    let lines: Vec<String> =
+        held.iter().filter(|one| !everywhere(one)).map(|one| grant(&one.role, &one.scope, names)).collect();
     lines.join(", ")
 }
 
@@ -61,14 +63,18 @@ pub fn moment(at: UnixMillis) -> String {
     }
     time::OffsetDateTime::from_unix_timestamp(at.seconds()).map_or_else(
         |_| at.to_string(),
-        |at| format!("{}-{:02}-{:02} {:02}:{:02} UTC", at.year(), u8::from(at.month()), at.day(), at.hour(), at.minute()),
+        |at| {
+            format!("{}-{:02}-{:02} {:02}:{:02} UTC", at.year(), u8::from(at.month()), at.day(), at.hour(), at.minute())
+        },
     )
 }
 
 /// Columns as wide as their widest cell, two spaces between them; the first row is the head.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {

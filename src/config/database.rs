@@ -18,10 +18,7 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self {
-            url: None,
-            max_connections: 16,
-        }
+        Self { url: None, max_connections: 16 }
     }
 }
 
@@ -37,15 +34,8 @@ impl fmt::Debug for Database {
 
 impl Database {
     pub(super) fn check(&self, faults: &mut Faults) {
-        if self
-            .url
-            .as_deref()
-            .is_some_and(|url| !url.starts_with("postgres://") && !url.starts_with("postgresql://"))
-        {
-            faults.add(
-                "database.url",
-                "must begin with postgres:// (leave it out for SQLite)",
-            );
+        if self.url.as_deref().is_some_and(|url| !url.starts_with("postgres://") && !url.starts_with("postgresql://")) {
+            faults.add("database.url", "must begin with postgres:// (leave it out for SQLite)");
         }
         faults.within("database.max_connections", self.max_connections, 1..=1000);
     }
@@ -57,10 +47,7 @@ mod tests {
 
     #[test]
     fn the_address_of_the_database_is_never_printed() {
-        let database = Database {
-            url: Some("postgres://muster:hunter2@db/muster".into()),
-            max_connections: 0,
-        };
+        let database = Database { url: Some("postgres://muster:hunter2@db/muster".into()), max_connections: 0 };
         assert!(!format!("{database:?}").contains("hunter2"));
         let mut faults = Faults::default();
         database.check(&mut faults);
@@ -71,11 +58,7 @@ mod tests {
     #[test]
     fn another_kind_of_database_is_refused_without_its_address() {
         let mut faults = Faults::default();
-        Database {
-            url: Some("mysql://u:hunter2@db/x".into()),
-            ..Database::default()
-        }
-        .check(&mut faults);
+        Database { url: Some("mysql://u:hunter2@db/x".into()), ..Database::default() }.check(&mut faults);
         let error = faults.finish().unwrap_err().to_string();
         assert!(error.starts_with("database.url: ") && !error.contains("hunter2"));
     }

@@ -21,10 +21,7 @@ pub struct ConfigError(Vec<Fault>);
 impl ConfigError {
     /// An error of one fault.
     pub(super) fn one(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self(vec![Fault {
-            key: key.into(),
-            reason: reason.into(),
-        }])
+        Self(vec![Fault { key: key.into(), reason: reason.into() }])
     }
 
     /// Every fault, in the order in which they were found.
@@ -55,10 +52,7 @@ pub(super) struct Faults(Vec<Fault>);
 impl Faults {
     /// Notes one fault.
     pub(super) fn add(&mut self, key: impl Into<String>, reason: impl Into<String>) {
-        self.0.push(Fault {
-            key: key.into(),
-            reason: reason.into(),
-        });
+        self.0.push(Fault { key: key.into(), reason: reason.into() });
     }
 
     /// Notes a fault unless `value` lies in `range`.
@@ -76,11 +70,7 @@ impl Faults {
 
     /// Nothing when no fault was found, else all of them.
     pub(super) fn finish(self) -> Result<(), ConfigError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError(self.0))
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(ConfigError(self.0)) }
     }
 }
 
@@ -95,10 +85,7 @@ mod tests {
         faults.within("tokens.id_secs", 60, 60..=3600);
         faults.add("issuer", "is not set");
         let error = faults.finish().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "tokens.access_secs: 5 is outside 60–3600\nissuer: is not set"
-        );
+        assert_eq!(error.to_string(), "tokens.access_secs: 5 is outside 60–3600\nissuer: is not set");
         assert_eq!(error.faults().len(), 2);
     }
 }

@@ -73,45 +73,19 @@ impl Http {
 
     pub(super) fn check(&self, faults: &mut Faults) {
         if self.tls_cert.is_some() != self.tls_key.is_some() {
-            faults.add(
-                "http.tls_cert",
-                "and http.tls_key are given together or not at all",
-            );
+            faults.add("http.tls_cert", "and http.tls_key are given together or not at all");
         }
         for host in self.allowed_hosts.iter().filter(|host| !is_host(host)) {
-            faults.add(
-                "http.allowed_hosts",
-                format!("{host:?} is no host or host:port"),
-            );
+            faults.add("http.allowed_hosts", format!("{host:?} is no host or host:port"));
         }
-        faults.within(
-            "http.header_timeout_ms",
-            self.header_timeout_ms,
-            100..=60_000,
-        );
+        faults.within("http.header_timeout_ms", self.header_timeout_ms, 100..=60_000);
         faults.within("http.body_timeout_ms", self.body_timeout_ms, 100..=300_000);
-        faults.within(
-            "http.idle_timeout_ms",
-            self.idle_timeout_ms,
-            100..=3_600_000,
-        );
-        faults.within(
-            "http.request_timeout_ms",
-            self.request_timeout_ms,
-            100..=300_000,
-        );
+        faults.within("http.idle_timeout_ms", self.idle_timeout_ms, 100..=3_600_000);
+        faults.within("http.request_timeout_ms", self.request_timeout_ms, 100..=300_000);
         faults.within("http.max_body_bytes", self.max_body_bytes, 1024..=2_097_152);
-        faults.within(
-            "http.max_header_bytes",
-            self.max_header_bytes,
-            8192..=1_048_576,
-        );
+        faults.within("http.max_header_bytes", self.max_header_bytes, 8192..=1_048_576);
         faults.within("http.max_connections", self.max_connections, 1..=1_000_000);
-        faults.within(
-            "http.max_connections_per_ip",
-            self.max_connections_per_ip,
-            1..=1_000_000,
-        );
+        faults.within("http.max_connections_per_ip", self.max_connections_per_ip, 1..=1_000_000);
     }
 }
 
@@ -128,20 +102,12 @@ mod tests {
     #[test]
     fn a_certificate_without_its_key_and_a_wildcard_host_are_refused() {
         let mut faults = Faults::default();
-        let http = Http {
-            tls_cert: Some("cert.pem".into()),
-            allowed_hosts: vec!["*".into()],
-            ..Http::default()
-        };
+        let http = Http { tls_cert: Some("cert.pem".into()), allowed_hosts: vec!["*".into()], ..Http::default() };
         http.check(&mut faults);
         assert!(http.tls().is_none());
         let error = faults.finish().unwrap_err();
         assert_eq!(
-            error
-                .faults()
-                .iter()
-                .map(|fault| fault.key.as_str())
-                .collect::<Vec<_>>(),
+            error.faults().iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(),
             ["http.tls_cert", "http.allowed_hosts"]
         );
     }

@@ -14,9 +14,7 @@ pub(super) fn check(issuer: &str, allow_loopback_http: bool) -> Result<(), Strin
         return Err(format!("{issuer:?} must begin with https://"));
     }
     if local && !allow_loopback_http {
-        return Err(format!(
-            "{issuer:?} is plain http: set http.allow_loopback_http = true to develop with it"
-        ));
+        return Err(format!("{issuer:?} is plain http: set http.allow_loopback_http = true to develop with it"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("must not hold a user name or a password".to_owned());
@@ -25,9 +23,7 @@ pub(super) fn check(issuer: &str, allow_loopback_http: bool) -> Result<(), Strin
     if issuer == canonical {
         Ok(())
     } else {
-        Err(format!(
-            "{issuer:?} must be written {canonical:?}: no path, query, fragment or slash at the end"
-        ))
+        Err(format!("{issuer:?} must be written {canonical:?}: no path, query, fragment or slash at the end"))
     }
 }
 
@@ -43,9 +39,7 @@ fn is_loopback(url: &Url) -> bool {
 
 /// What follows the scheme: the host, with the port where it isn't the scheme's own.
 pub(super) fn authority(issuer: &str) -> &str {
-    issuer
-        .split_once("://")
-        .map_or(issuer, |(_, authority)| authority)
+    issuer.split_once("://").map_or(issuer, |(_, authority)| authority)
 }
 
 #[cfg(test)]
@@ -54,11 +48,7 @@ mod tests {
 
     #[test]
     fn an_issuer_is_an_https_origin_in_its_canonical_spelling() {
-        for good in [
-            "https://id.acme.test",
-            "https://id.acme.test:8443",
-            "https://[2001:db8::1]",
-        ] {
+        for good in ["https://id.acme.test", "https://id.acme.test:8443", "https://[2001:db8::1]"] {
             assert_eq!(check(good, false), Ok(()), "{good}");
         }
         for bad in [
@@ -84,23 +74,11 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_the_loopback_and_only_when_allowed() {
-        for local in [
-            "http://127.0.0.1:8080",
-            "http://localhost:8080",
-            "http://[::1]:8080",
-        ] {
+        for local in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
             assert_eq!(check(local, true), Ok(()));
-            assert!(
-                check(local, false)
-                    .unwrap_err()
-                    .contains("allow_loopback_http")
-            );
+            assert!(check(local, false).unwrap_err().contains("allow_loopback_http"));
         }
-        for far in [
-            "http://id.acme.test",
-            "http://10.0.0.1",
-            "http://localhost.acme.test",
-        ] {
+        for far in ["http://id.acme.test", "http://10.0.0.1", "http://localhost.acme.test"] {
             assert!(check(far, true).is_err(), "{far}");
         }
     }

@@ -27,29 +27,17 @@ pub struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self {
-            instance_key: None,
-            instance_key_file: None,
-            rsa_bits: 2048,
-            jwks_max_age_secs: 300,
-            rotation_days: 90,
-        }
+        Self { instance_key: None, instance_key_file: None, rsa_bits: 2048, jwks_max_age_secs: 300, rotation_days: 90 }
     }
 }
 
 impl Keys {
     pub(super) fn check(&self, faults: &mut Faults) {
         if self.instance_key.is_some() && self.instance_key_file.is_some() {
-            faults.add(
-                "keys.instance_key",
-                "and keys.instance_key_file are both given: keep one",
-            );
+            faults.add("keys.instance_key", "and keys.instance_key_file are both given: keep one");
         }
         if ![2048, 3072].contains(&self.rsa_bits) {
-            faults.add(
-                "keys.rsa_bits",
-                format!("{} is neither 2048 nor 3072", self.rsa_bits),
-            );
+            faults.add("keys.rsa_bits", format!("{} is neither 2048 nor 3072", self.rsa_bits));
         }
         faults.within("keys.jwks_max_age_secs", self.jwks_max_age_secs, 0..=DAY);
         faults.within("keys.rotation_days", self.rotation_days, 1..=730);
@@ -66,10 +54,7 @@ mod tests {
 
     #[test]
     fn the_instance_key_is_never_printed() {
-        let keys = Keys {
-            instance_key: Some(Secret::presented("hunter2")),
-            ..Keys::default()
-        };
+        let keys = Keys { instance_key: Some(Secret::presented("hunter2")), ..Keys::default() };
         assert!(!format!("{keys:?}").contains("hunter2"));
     }
 
@@ -85,11 +70,7 @@ mod tests {
         .check(&mut faults);
         let error = faults.finish().unwrap_err();
         assert_eq!(
-            error
-                .faults()
-                .iter()
-                .map(|fault| fault.key.as_str())
-                .collect::<Vec<_>>(),
+            error.faults().iter().map(|fault| fault.key.as_str()).collect::<Vec<_>>(),
             ["keys.instance_key", "keys.rsa_bits"]
         );
     }

@@ -25,9 +25,6 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            filter: "info,tower_sessions_core=error".to_owned(),
-        }
+        Self { format: LogFormat::Text, filter: "info,tower_sessions_core=error".to_owned() }
     }
 }

@@ -35,16 +35,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// The sections a file may have.
-const SECTIONS: [&str; 8] = [
-    "http",
-    "database",
-    "keys",
-    "tokens",
-    "sessions",
-    "passwords",
-    "outbound",
-    "log",
-];
+const SECTIONS: [&str; 8] = ["http", "database", "keys", "tokens", "sessions", "passwords", "outbound", "log"];
 
 /// The settings of one instance.
 #[derive(Clone, Debug)]
@@ -114,9 +105,7 @@ impl Config {
         let first: FirstLevel = settings.read("", &mut faults);
         let mut config = Self {
             issuer: String::new(),
-            data_dir: data_dir
-                .or(first.data_dir)
-                .unwrap_or_else(|| PathBuf::from(".")),
+            data_dir: data_dir.or(first.data_dir).unwrap_or_else(|| PathBuf::from(".")),
             http: settings.read("http", &mut faults),
             database: settings.read("database", &mut faults),
             keys: settings.read("keys", &mut faults),
@@ -126,10 +115,7 @@ impl Config {
             outbound: settings.read("outbound", &mut faults),
             log: settings.read("log", &mut faults),
         };
-        config.issuer = first
-            .issuer
-            .or_else(|| config.own_address())
-            .unwrap_or_default();
+        config.issuer = first.issuer.or_else(|| config.own_address()).unwrap_or_default();
         config.check(&mut faults);
         faults.finish().map(|()| config)
     }
@@ -137,10 +123,7 @@ impl Config {
     /// Where the instance key is kept when it is not given by itself.
     #[must_use]
     pub fn instance_key_file(&self) -> PathBuf {
-        self.keys
-            .instance_key_file
-            .clone()
-            .unwrap_or_else(|| self.data_dir.join("keys").join("instance.key"))
+        self.keys.instance_key_file.clone().unwrap_or_else(|| self.data_dir.join("keys").join("instance.key"))
     }
 
     /// The issuer's host, with the port where it isn't the scheme's own: what a request carries as Host.
@@ -162,18 +145,19 @@ impl Config {
             && self.http.tls().is_none()
             && listen.ip().is_loopback()
             && listen.port() != 0;
-        local.then(|| {
-            if listen.port() == 80 {
-                format!("http://{}", host_of(listen))
-            } else {
-                format!("http://{listen}")
-            }
-        })
+        local.then(
+            || {
+                if listen.port() == 80 { format!("http://{}", host_of(listen)) } else { format!("http://{listen}") }
+            },
+        )
     }
 
     fn check(&self, faults: &mut Faults) {
         if self.issuer.is_empty() {
-            faults.add("issuer", "is not set: give it the https address that browsers use (--issuer, MUSTER_ISSUER or the file)");
+            faults.add(
+                "issuer",
+                "is not set: give it the https address that browsers use (--issuer, MUSTER_ISSUER or the file)",
+            );
         } else if let Err(reason) = issuer::check(&self.issuer, self.http.allow_loopback_http) {
             faults.add("issuer", reason);
         }
@@ -192,11 +176,7 @@ impl Overrides {
     fn apply(self, settings: &mut Settings) -> Option<PathBuf> {
         let given = [
             ("", "issuer", self.issuer),
-            (
-                "http",
-                "listen",
-                self.listen.map(|listen| listen.to_string()),
-            ),
+            ("http", "listen", self.listen.map(|listen| listen.to_string())),
             ("database", "url", self.database_url),
         ];
         for (section, key, text) in given {
@@ -213,11 +193,7 @@ impl Overrides {
 
 /// An address's host as a URL writes it.
 fn host_of(listen: SocketAddr) -> String {
-    if listen.is_ipv6() {
-        format!("[{}]", listen.ip())
-    } else {
-        listen.ip().to_string()
-    }
+    if listen.is_ipv6() { format!("[{}]", listen.ip()) } else { listen.ip().to_string() }
 }
 
 fn read_file(path: &Path) -> Result<Table, ConfigError> {
@@ -225,17 +201,9 @@ fn read_file(path: &Path) -> Result<Table, ConfigError> {
         .map_err(|error| ConfigError::one(path.display().to_string(), error.to_string()))?;
     text.parse::<Table>().map_err(|error| {
         // The error's own text would show the line, and a line may hold a secret.
-        let line = error.span().map_or(1, |span| {
-            1 + text
-                .bytes()
-                .take(span.start)
-                .filter(|byte| *byte == b'\n')
-                .count()
-        });
-        ConfigError::one(
-            path.display().to_string(),
-            format!("line {line}: {}", error.message()),
-        )
+        let line =
+            error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        ConfigError::one(path.display().to_string(), format!("line {line}: {}", error.message()))
     })
 }
 
@@ -248,12 +216,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("muster.toml");
         std::fs::write(&path, file).unwrap();
-        Config::load(
-            Some(&path),
-            env.iter()
-                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
-            flags,
-        )
+        Config::load(Some(&path), env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())), flags)
     }
 
     #[test]
@@ -263,11 +226,7 @@ mod tests {
         assert_eq!(config.issuer_authority(), "id.acme.test");
         assert_eq!(config.instance_key_file(), Path::new("./keys/instance.key"));
         assert_eq!(
-            (
-                config.tokens.access_secs,
-                config.sessions.absolute_secs,
-                config.passwords.queue
-            ),
+            (config.tokens.access_secs, config.sessions.absolute_secs, config.passwords.queue),
             (600, 43_200, 256)
         );
         assert!(
@@ -280,28 +239,13 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
-        let file =
-            "issuer = 'https://file.test'\ndata_dir = '/file'\n[http]\nlisten = '127.0.0.1:1'";
-        let env = [
-            ("MUSTER_ISSUER", "https://env.test"),
-            ("MUSTER_DATA_DIR", "/env"),
-            ("MUSTER_LISTEN", "127.0.0.1:2"),
-        ];
-        let config = load(
-            file,
-            &env,
-            Overrides {
-                issuer: Some("https://flag.test".into()),
-                ..Overrides::default()
-            },
-        )
-        .unwrap();
+        let file = "issuer = 'https://file.test'\ndata_dir = '/file'\n[http]\nlisten = '127.0.0.1:1'";
+        let env =
+            [("MUSTER_ISSUER", "https://env.test"), ("MUSTER_DATA_DIR", "/env"), ("MUSTER_LISTEN", "127.0.0.1:2")];
+        let config =
+            load(file, &env, Overrides { issuer: Some("https://flag.test".into()), ..Overrides::default() }).unwrap();
         assert_eq!(
-            (
-                config.issuer.as_str(),
-                config.data_dir.as_path(),
-                config.http.listen.port()
-            ),
+            (config.issuer.as_str(), config.data_dir.as_path(), config.http.listen.port()),
             ("https://flag.test", Path::new("/env"), 2)
         );
         let flags = Overrides {
@@ -310,45 +254,22 @@ mod tests {
             ..Overrides::default()
         };
         let config = load(file, &env, flags).unwrap();
-        assert_eq!(
-            (config.data_dir.as_path(), config.http.listen.port()),
-            (Path::new("/flag"), 3)
-        );
+        assert_eq!((config.data_dir.as_path(), config.http.listen.port()), (Path::new("/flag"), 3));
     }
 
     #[test]
     fn development_on_the_loopback_takes_its_issuer_from_where_it_listens() {
-        let config = load(
-            "",
-            &[("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true")],
-            Overrides::default(),
-        )
-        .unwrap();
-        assert_eq!(
-            (config.issuer.as_str(), config.is_https()),
-            ("http://127.0.0.1:8080", false)
-        );
-        let port_zero = [
-            ("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true"),
-            ("MUSTER_LISTEN", "127.0.0.1:0"),
-        ];
+        let config = load("", &[("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true")], Overrides::default()).unwrap();
+        assert_eq!((config.issuer.as_str(), config.is_https()), ("http://127.0.0.1:8080", false));
+        let port_zero = [("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true"), ("MUSTER_LISTEN", "127.0.0.1:0")];
         assert!(load("", &port_zero, Overrides::default()).is_err());
-        assert!(
-            load(
-                "",
-                &[("MUSTER_ISSUER", "http://127.0.0.1:8080")],
-                Overrides::default()
-            )
-            .is_err()
-        );
+        assert!(load("", &[("MUSTER_ISSUER", "http://127.0.0.1:8080")], Overrides::default()).is_err());
     }
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
         let file = "issuer = 'http://id.acme.test'\n[htpp]\n[tokens]\naccess_secs = 5\n[passwords]\nlock_failurs = 5";
-        let told = load(file, &[], Overrides::default())
-            .unwrap_err()
-            .to_string();
+        let told = load(file, &[], Overrides::default()).unwrap_err().to_string();
         for part in [
             "issuer: ",
             "htpp: is no section of Muster; did you mean http?",
@@ -361,30 +282,17 @@ mod tests {
 
     #[test]
     fn a_broken_file_is_told_by_its_line_and_not_by_its_text() {
-        let told = load(
-            "issuer = 'https://a.test'\n[keys]\ninstance_key = 'hunter2\n",
-            &[],
-            Overrides::default(),
-        )
-        .unwrap_err()
-        .to_string();
-        assert!(
-            told.contains("line ") && !told.contains("hunter2"),
-            "{told}"
-        );
+        let told = load("issuer = 'https://a.test'\n[keys]\ninstance_key = 'hunter2\n", &[], Overrides::default())
+            .unwrap_err()
+            .to_string();
+        assert!(told.contains("line ") && !told.contains("hunter2"), "{told}");
     }
 
     #[test]
     fn a_secret_of_the_settings_is_never_printed() {
-        let env = [
-            ("MUSTER_KEYS__INSTANCE_KEY", "hunter2"),
-            ("MUSTER_DATABASE_URL", "postgres://m:hunter2@db/m"),
-        ];
+        let env = [("MUSTER_KEYS__INSTANCE_KEY", "hunter2"), ("MUSTER_DATABASE_URL", "postgres://m:hunter2@db/m")];
         let config = load("issuer = 'https://a.test'", &env, Overrides::default()).unwrap();
-        assert_eq!(
-            config.keys.instance_key.as_ref().map(Secret::expose),
-            Some("hunter2")
-        );
+        assert_eq!(config.keys.instance_key.as_ref().map(Secret::expose), Some("hunter2"));
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -20,10 +20,7 @@ impl Outbound {
     pub(super) fn check(&self, faults: &mut Faults) {
         for host in &self.allow_hosts {
             if !is_host(host) {
-                faults.add(
-                    "outbound.allow_hosts",
-                    format!("{host:?} is no host or host:port"),
-                );
+                faults.add("outbound.allow_hosts", format!("{host:?} is no host or host:port"));
             }
         }
     }
@@ -31,10 +28,7 @@ impl Outbound {
 
 /// Whether a text can be a host, with or without a port: no scheme, no path, no wildcard.
 pub(super) fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
 }
 
 #[cfg(test)]
@@ -44,16 +38,7 @@ mod tests {
     #[test]
     fn an_address_or_a_wildcard_is_no_host() {
         assert!(is_host("127.0.0.1:9000") && is_host("[::1]:9000") && is_host("shop.acme.test"));
-        for text in [
-            "",
-            "*",
-            "*.acme.test",
-            "http://a",
-            "a/b",
-            "a b",
-            "a\r\nb",
-            "a@b",
-        ] {
+        for text in ["", "*", "*.acme.test", "http://a", "a/b", "a b", "a\r\nb", "a@b"] {
             assert!(!is_host(text), "{text:?}");
         }
     }

@@ -55,10 +55,7 @@ impl Passwords {
         faults.within("passwords.parallelism", self.parallelism, 1..=8);
         let work = u64::from(self.memory_kib) * u64::from(self.iterations);
         if work < LEAST_WORK {
-            faults.add(
-                "passwords.memory_kib",
-                format!("times passwords.iterations is {work}, below {LEAST_WORK}"),
-            );
+            faults.add("passwords.memory_kib", format!("times passwords.iterations is {work}, below {LEAST_WORK}"));
         }
         if let Some(threads) = self.threads {
             faults.within("passwords.threads", threads, 1..=256);
@@ -66,16 +63,8 @@ impl Passwords {
         faults.within("passwords.queue", self.queue, 1..=65_536);
         faults.within("passwords.queue_wait_ms", self.queue_wait_ms, 100..=30_000);
         faults.within("passwords.lock_failures", self.lock_failures, 3..=10);
-        faults.within(
-            "passwords.lock_window_secs",
-            self.lock_window_secs,
-            15 * MINUTE..=60 * MINUTE,
-        );
-        faults.within(
-            "passwords.lock_secs",
-            self.lock_secs,
-            15 * MINUTE..=30 * MINUTE,
-        );
+        faults.within("passwords.lock_window_secs", self.lock_window_secs, 15 * MINUTE..=60 * MINUTE);
+        faults.within("passwords.lock_secs", self.lock_secs, 15 * MINUTE..=30 * MINUTE);
     }
 }
 
@@ -87,12 +76,7 @@ mod tests {
     fn a_cheap_hash_is_refused_and_the_equals_of_owasp_pass() {
         let with = |memory_kib, iterations| {
             let mut faults = Faults::default();
-            Passwords {
-                memory_kib,
-                iterations,
-                ..Passwords::default()
-            }
-            .check(&mut faults);
+            Passwords { memory_kib, iterations, ..Passwords::default() }.check(&mut faults);
             faults.finish()
         };
         for (memory, passes) in [(47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5)] {

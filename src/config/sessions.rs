@@ -17,26 +17,16 @@ pub struct Sessions {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self {
-            idle_secs: HOUR,
-            absolute_secs: 12 * HOUR,
-        }
+        Self { idle_secs: HOUR, absolute_secs: 12 * HOUR }
     }
 }
 
 impl Sessions {
     pub(super) fn check(&self, faults: &mut Faults) {
         faults.within("sessions.idle_secs", self.idle_secs, 15 * MINUTE..=DAY);
-        faults.within(
-            "sessions.absolute_secs",
-            self.absolute_secs,
-            HOUR..=720 * HOUR,
-        );
+        faults.within("sessions.absolute_secs", self.absolute_secs, HOUR..=720 * HOUR);
         if self.idle_secs > self.absolute_secs {
-            faults.add(
-                "sessions.idle_secs",
-                "is longer than sessions.absolute_secs",
-            );
+            faults.add("sessions.idle_secs", "is longer than sessions.absolute_secs");
         }
     }
 }
@@ -48,11 +38,7 @@ mod tests {
     #[test]
     fn a_session_may_not_idle_longer_than_it_lives() {
         let mut faults = Faults::default();
-        Sessions {
-            idle_secs: 2 * HOUR,
-            absolute_secs: HOUR,
-        }
-        .check(&mut faults);
+        Sessions { idle_secs: 2 * HOUR, absolute_secs: HOUR }.check(&mut faults);
         assert_eq!(
             faults.finish().unwrap_err().to_string(),
             "sessions.idle_secs: is longer than sessions.absolute_secs"

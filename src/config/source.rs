@@ -38,11 +38,10 @@ impl Settings {
         for (name, value) in table {
             match value {
                 Value::Table(section) => {
-                    self.0.entry(name).or_default().extend(
-                        section
-                            .into_iter()
-                            .map(|(key, value)| (key, Given::Typed(value))),
-                    );
+                    self.0
+                        .entry(name)
+                        .or_default()
+                        .extend(section.into_iter().map(|(key, value)| (key, Given::Typed(value))));
                 }
                 value => self.flag("", &name, value),
             }
@@ -55,14 +54,9 @@ impl Settings {
     }
 
     /// Takes `MUSTER_SECTION__KEY` and the short names from the environment. An empty variable counts as not set.
-    pub(super) fn variables(
-        &mut self,
-        env: impl Iterator<Item = (String, String)>,
-        faults: &mut Faults,
-    ) {
-        let mut given: Vec<(String, String)> = env
-            .filter(|(name, text)| name.starts_with("MUSTER_") && !text.is_empty())
-            .collect();
+    pub(super) fn variables(&mut self, env: impl Iterator<Item = (String, String)>, faults: &mut Faults) {
+        let mut given: Vec<(String, String)> =
+            env.filter(|(name, text)| name.starts_with("MUSTER_") && !text.is_empty()).collect();
         // Sorted so that the outcome never hangs on the environment's order: a long name wins over the short one.
         given.sort_by_key(|(name, _)| (name.contains("__"), name.clone()));
         for (variable, text) in given {
@@ -70,61 +64,34 @@ impl Settings {
             if let Some((section, key)) = name.split_once("__") {
                 let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
                 self.put(&section, &key, Given::Text { text, variable });
-            } else if let Some((_, section, key)) = SHORT.iter().find(|(short, ..)| *short == name)
-            {
+            } else if let Some((_, section, key)) = SHORT.iter().find(|(short, ..)| *short == name) {
                 self.put(section, key, Given::Text { text, variable });
-            } else if let Some((short, ..)) =
-                SHORT.iter().find(|(short, ..)| distance(short, name) <= 2)
-            {
+            } else if let Some((short, ..)) = SHORT.iter().find(|(short, ..)| distance(short, name) <= 2) {
                 // Others stay unread: a cluster sets MUSTER_PORT and the like for a service of this name.
-                faults.add(
-                    variable.as_str(),
-                    format!("is no variable of Muster; did you mean MUSTER_{short}?"),
-                );
+                faults.add(variable.as_str(), format!("is no variable of Muster; did you mean MUSTER_{short}?"));
             }
         }
     }
 
     fn put(&mut self, section: &str, key: &str, given: Given) {
-        self.0
-            .entry(section.to_owned())
-            .or_default()
-            .insert(key.to_owned(), given);
+        self.0.entry(section.to_owned()).or_default().insert(key.to_owned(), given);
     }
 
     /// Notes every section that isn't among `known`.
     pub(super) fn only_sections(&self, known: &[&str], faults: &mut Faults) {
-        for name in self
-            .0
-            .keys()
-            .filter(|name| !name.is_empty() && !known.contains(&name.as_str()))
-        {
-            faults.add(
-                name.as_str(),
-                unknown("section", nearest(name, known.iter().copied())),
-            );
+        for name in self.0.keys().filter(|name| !name.is_empty() && !known.contains(&name.as_str())) {
+            faults.add(name.as_str(), unknown("section", nearest(name, known.iter().copied())));
         }
     }
 
     /// Reads one section, key by key, so that each fault is told with its key; what is at fault keeps its default.
-    pub(super) fn read<T: DeserializeOwned + Default>(
-        &self,
-        section: &str,
-        faults: &mut Faults,
-    ) -> T {
+    pub(super) fn read<T: DeserializeOwned + Default>(&self, section: &str, faults: &mut Faults) -> T {
         let known = fields_of::<T>();
         let mut table = Table::new();
         for (key, given) in self.0.get(section).into_iter().flatten() {
-            let name = if section.is_empty() {
-                key.clone()
-            } else {
-                format!("{section}.{key}")
-            };
+            let name = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
             if !known.contains(&key.as_str()) {
-                faults.add(
-                    name,
-                    given.told(&unknown("setting", nearest(key, known.iter().copied()))),
-                );
+                faults.add(name, given.told(&unknown("setting", nearest(key, known.iter().copied()))));
                 continue;
             }
             match given.fitting::<T>(key) {
@@ -133,10 +100,7 @@ impl Settings {
                 }
                 Err(reason) => {
                     let hidden = SECRET.contains(&name.as_str());
-                    faults.add(
-                        name,
-                        given.told(if hidden { "is not a text" } else { &reason }),
-                    );
+                    faults.add(name, given.told(if hidden { "is not a text" } else { &reason }));
                 }
             }
         }
@@ -170,10 +134,7 @@ impl Given {
             }
         }
         // A candidate of the right type knows more about what is wrong than one of another type.
-        let best = reasons
-            .iter()
-            .position(|reason| !reason.starts_with("invalid type"))
-            .unwrap_or(0);
+        let best = reasons.iter().position(|reason| !reason.starts_with("invalid type")).unwrap_or(0);
         Err(reasons.swap_remove(best))
     }
 
@@ -186,13 +147,8 @@ impl Given {
         let mut candidates = vec![Value::String(text.clone())];
         candidates.extend(text.parse().ok().map(Value::Boolean));
         candidates.extend(text.parse().ok().map(Value::Integer));
-        let items = text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty());
-        candidates.push(Value::Array(
-            items.map(|item| Value::String(item.to_owned())).collect(),
-        ));
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        candidates.push(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()));
         candidates
     }
 }
@@ -206,11 +162,7 @@ mod tests {
     fn settings(file: &str, env: &[(&str, &str)]) -> (Settings, Faults) {
         let (mut settings, mut faults) = (Settings::default(), Faults::default());
         settings.file(file.parse().unwrap());
-        settings.variables(
-            env.iter()
-                .map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
-            &mut faults,
-        );
+        settings.variables(env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())), &mut faults);
         (settings, faults)
     }
 
@@ -230,84 +182,46 @@ mod tests {
         );
         let http: Http = settings.read("http", &mut faults);
         assert_eq!(faults.finish(), Ok(()));
-        assert_eq!(
-            (
-                http.max_body_bytes,
-                http.header_timeout_ms,
-                http.allow_loopback_http
-            ),
-            (2048, 7, true)
-        );
+        assert_eq!((http.max_body_bytes, http.header_timeout_ms, http.allow_loopback_http), (2048, 7, true));
         assert_eq!(http.allowed_hosts, ["a.test", "b.test:8443"]);
-        assert_eq!(
-            (
-                http.trusted_proxies.len(),
-                http.tls_cert,
-                http.listen.port()
-            ),
-            (1, None, 9)
-        );
+        assert_eq!((http.trusted_proxies.len(), http.tls_cert, http.listen.port()), (1, None, 9));
     }
 
     #[test]
     fn an_unknown_name_is_refused_with_the_one_that_was_meant() {
         let (settings, mut faults) = settings(
             "[http]\nlisten_on = 1",
-            &[
-                ("MUSTER_HTTP__LISTN", "x"),
-                ("MUSTER_ISSUR", "x"),
-                ("MUSTER_PORT", "x"),
-            ],
+            &[("MUSTER_HTTP__LISTN", "x"), ("MUSTER_ISSUR", "x"), ("MUSTER_PORT", "x")],
         );
         let _: Http = settings.read("http", &mut faults);
         let told = faults.finish().unwrap_err().to_string();
+        assert!(told.contains("MUSTER_ISSUR: is no variable of Muster; did you mean MUSTER_ISSUER?"), "{told}");
         assert!(
-            told.contains("MUSTER_ISSUR: is no variable of Muster; did you mean MUSTER_ISSUER?"),
+            told.contains("http.listn: is no setting of Muster; did you mean listen? (from MUSTER_HTTP__LISTN)"),
             "{told}"
         );
-        assert!(told.contains("http.listn: is no setting of Muster; did you mean listen? (from MUSTER_HTTP__LISTN)"), "{told}");
-        assert!(
-            told.contains("http.listen_on: is no setting") && !told.contains("MUSTER_PORT"),
-            "{told}"
-        );
+        assert!(told.contains("http.listen_on: is no setting") && !told.contains("MUSTER_PORT"), "{told}");
     }
 
     #[test]
     fn a_value_of_the_wrong_kind_is_told_with_its_key_unless_it_is_a_secret() {
         let (settings, mut faults) = settings(
             "[database]\nurl = 77777",
-            &[
-                ("MUSTER_HTTP__MAX_BODY_BYTES", "-5"),
-                ("MUSTER_HTTP__TRUSTED_PROXIES", "*"),
-            ],
+            &[("MUSTER_HTTP__MAX_BODY_BYTES", "-5"), ("MUSTER_HTTP__TRUSTED_PROXIES", "*")],
         );
         let http: Http = settings.read("http", &mut faults);
         let _: Database = settings.read("database", &mut faults);
         assert_eq!(http.max_body_bytes, 65_536);
         let told = faults.finish().unwrap_err().to_string();
-        assert!(
-            told.contains("http.max_body_bytes: ") && told.contains("-5"),
-            "{told}"
-        );
-        assert!(
-            told.contains("http.trusted_proxies: not an address"),
-            "{told}"
-        );
-        assert!(
-            told.contains("database.url: is not a text") && !told.contains("77777"),
-            "{told}"
-        );
+        assert!(told.contains("http.max_body_bytes: ") && told.contains("-5"), "{told}");
+        assert!(told.contains("http.trusted_proxies: not an address"), "{told}");
+        assert!(told.contains("database.url: is not a text") && !told.contains("77777"), "{told}");
     }
 
     #[test]
     fn a_long_name_wins_over_the_short_one_in_any_order() {
-        let (settings, mut faults) = settings(
-            "",
-            &[
-                ("MUSTER_HTTP__LISTEN", "127.0.0.1:1"),
-                ("MUSTER_LISTEN", "127.0.0.1:2"),
-            ],
-        );
+        let (settings, mut faults) =
+            settings("", &[("MUSTER_HTTP__LISTEN", "127.0.0.1:1"), ("MUSTER_LISTEN", "127.0.0.1:2")]);
         assert_eq!(settings.read::<Http>("http", &mut faults).listen.port(), 1);
     }
 }

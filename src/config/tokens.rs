@@ -39,21 +39,10 @@ impl Tokens {
         faults.within("tokens.id_secs", self.id_secs, 60..=HOUR);
         // FAPI 2.0 Security Profile §5.3.2.1: a code lives 60 seconds at most.
         faults.within("tokens.code_secs", self.code_secs, 10..=60);
-        faults.within(
-            "tokens.refresh_idle_secs",
-            self.refresh_idle_secs,
-            HOUR..=365 * DAY,
-        );
-        faults.within(
-            "tokens.refresh_absolute_secs",
-            self.refresh_absolute_secs,
-            HOUR..=365 * DAY,
-        );
+        faults.within("tokens.refresh_idle_secs", self.refresh_idle_secs, HOUR..=365 * DAY);
+        faults.within("tokens.refresh_absolute_secs", self.refresh_absolute_secs, HOUR..=365 * DAY);
         if self.refresh_idle_secs > self.refresh_absolute_secs {
-            faults.add(
-                "tokens.refresh_idle_secs",
-                "is longer than tokens.refresh_absolute_secs",
-            );
+            faults.add("tokens.refresh_idle_secs", "is longer than tokens.refresh_absolute_secs");
         }
     }
 }
@@ -65,28 +54,14 @@ mod tests {
     #[test]
     fn a_refresh_token_may_not_idle_longer_than_its_family_lives() {
         let mut faults = Faults::default();
-        Tokens {
-            refresh_absolute_secs: DAY,
-            ..Tokens::default()
-        }
-        .check(&mut faults);
-        assert_eq!(
-            faults.finish().unwrap_err().faults()[0].key,
-            "tokens.refresh_idle_secs"
-        );
+        Tokens { refresh_absolute_secs: DAY, ..Tokens::default() }.check(&mut faults);
+        assert_eq!(faults.finish().unwrap_err().faults()[0].key, "tokens.refresh_idle_secs");
     }
 
     #[test]
     fn an_access_token_lives_an_hour_at_most() {
         let mut faults = Faults::default();
-        Tokens {
-            access_secs: HOUR + 1,
-            ..Tokens::default()
-        }
-        .check(&mut faults);
-        assert_eq!(
-            faults.finish().unwrap_err().to_string(),
-            "tokens.access_secs: 3601 is outside 60–3600"
-        );
+        Tokens { access_secs: HOUR + 1, ..Tokens::default() }.check(&mut faults);
+        assert_eq!(faults.finish().unwrap_err().to_string(), "tokens.access_secs: 3601 is outside 60–3600");
     }
 }

@@ -37,6 +37,7 @@ pub struct NewUser {
 
 /// One mutation. Ids of new things are minted by the caller, so that later changes of one batch can name them.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are the words of the sentence above each variant")]
 pub enum Change {
     /// Makes an organisation without an owner.
     CreateOrg { org: OrgId, slug: String, name: String, policy: Policy },

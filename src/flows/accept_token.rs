@@ -32,12 +32,16 @@ pub fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 /// The database's: then nothing is honoured either.
 pub async fn accept(app: &App, conn: &mut Conn, token: &str) -> Result<Option<Accepted>> {
     let now = app.now();
-    let Some(claims) = verified(app, token, now).await else { return Ok(None) };
+    let Some(claims) = verified(app, token, now).await else {
+        return Ok(None);
+    };
     let live = claims.get("exp").and_then(Value::as_i64).is_some_and(|exp| now < UnixMillis::from_seconds(exp));
     if !live || text(&claims, "iss") != Some(app.issuer()) {
         return Ok(None);
     }
-    let Some(jti) = text(&claims, "jti").map(str::to_owned) else { return Ok(None) };
+    let Some(jti) = text(&claims, "jti").map(str::to_owned) else {
+        return Ok(None);
+    };
     let family = jti.split_once('.').and_then(|(family, _)| family.parse::<FamilyId>().ok());
     match family {
         Some(id) => of_family(conn, claims, &id, &jti, now).await,
@@ -56,8 +60,16 @@ async fn verified(app: &App, token: &str, now: UnixMillis) -> Option<Map<String,
     }
 }
 
-async fn of_family(conn: &mut Conn, claims: Map<String, Value>, id: &FamilyId, jti: &str, now: UnixMillis) -> Result<Option<Accepted>> {
-    let Some(family) = families::find(conn, id, jti).await? else { return Ok(None) };
+async fn of_family(
+    conn: &mut Conn,
+    claims: Map<String, Value>,
+    id: &FamilyId,
+    jti: &str,
+    now: UnixMillis,
+) -> Result<Option<Accepted>> {
+    let Some(family) = families::find(conn, id, jti).await? else {
+        return Ok(None);
+    };
     let acv = claims.get("acv").and_then(Value::as_i64);
     let honoured = !family.token_revoked
         && family.application_active
@@ -67,11 +79,15 @@ async fn of_family(conn: &mut Conn, claims: Map<String, Value>, id: &FamilyId, j
 }
 
 async fn of_application(app: &App, conn: &mut Conn, claims: Map<String, Value>, jti: &str) -> Result<Option<Accepted>> {
-    let Some(client_id) = text(&claims, "client_id") else { return Ok(None) };
+    let Some(client_id) = text(&claims, "client_id") else {
+        return Ok(None);
+    };
     if text(&claims, "sub") != Some(client_id) {
         return Ok(None);
     }
-    let Some((application, from)) = find_application::active_since(app, conn, client_id).await? else { return Ok(None) };
+    let Some((application, from)) = find_application::active_since(app, conn, client_id).await? else {
+        return Ok(None);
+    };
     let issued = claims.get("iat").and_then(Value::as_i64).unwrap_or(0);
     // By whole seconds: what was issued in the second in which it was disabled is refused too.
     let of_this_one = jti.split_once('.').is_some_and(|(id, _)| id == application.id.as_str());

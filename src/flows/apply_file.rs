@@ -83,7 +83,12 @@ pub async fn run(
     Ok((receipt, planned.printed))
 }
 
-async fn plan_for(app: &App, file: &ApplyFile, env: &dyn Fn(&str) -> Option<String>, mode: Mode) -> Result<Planned, PlanError> {
+async fn plan_for(
+    app: &App,
+    file: &ApplyFile,
+    env: &dyn Fn(&str) -> Option<String>,
+    mode: Mode,
+) -> Result<Planned, PlanError> {
     let mut planner = Planner {
         app,
         conn: app.db.read().await?,

@@ -22,7 +22,12 @@ fn refused() -> Fault {
 ///
 /// # Errors
 /// `invalid_client`, or the database's.
-pub async fn authenticate(app: &App, conn: &mut Conn, presented: Presented, path: &str) -> Result<Arc<Application>, Fault> {
+pub async fn authenticate(
+    app: &App,
+    conn: &mut Conn,
+    presented: Presented,
+    path: &str,
+) -> Result<Arc<Application>, Fault> {
     let client_id = presented.client_id().ok_or_else(refused)?;
     let application = find_application::active(app, conn, &client_id).await?.ok_or_else(refused)?;
     if presented.method() != application.auth_method {
@@ -53,9 +58,7 @@ async fn assertion(app: &App, application: &Application, jwt: &str, path: &str) 
     let (id, key) = (application.id.clone(), Digest::of(jti.key.as_bytes()));
     let fresh = app
         .db
-        .write(move |tx| {
-            Box::pin(async move { codes::remember_assertion(tx, &id, key, jti.expires).await })
-        })
+        .write(move |tx| Box::pin(async move { codes::remember_assertion(tx, &id, key, jti.expires).await }))
         .await;
     let fresh: bool = fresh.map_err(|error: sqlx::Error| Fault::Store(error))?;
     fresh.then_some(()).ok_or_else(refused)

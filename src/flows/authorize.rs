@@ -85,7 +85,12 @@ fn refuse(code: ErrorCode, description: &str) -> Step {
 ///
 /// # Errors
 /// The database's.
-pub async fn step(app: &App, pending: &Pending, application: &Application, session: Option<&Facts>) -> Result<Step, Fault> {
+pub async fn step(
+    app: &App,
+    pending: &Pending,
+    application: &Application,
+    session: Option<&Facts>,
+) -> Result<Step, Fault> {
     let (request, now) = (&pending.request, app.now());
     let session = session.filter(|facts| is_the_one_asked_for(app, request, facts, now));
     let need = decide(&request.prompt, request.max_age, pending.started, session.map(|facts| facts.auth_time), now);
@@ -123,7 +128,11 @@ async fn with_session(app: &App, pending: &Pending, application: &Application, f
         Chosen::Step(step) => return Ok(step),
     };
     if entrance.as_ref().is_some_and(|entrance| stale_here(entrance, facts, pending, app.now())) {
-        return Ok(if request.is_silent() { refuse(ErrorCode::LoginRequired, "the person must sign in") } else { Step::SignIn });
+        return Ok(if request.is_silent() {
+            refuse(ErrorCode::LoginRequired, "the person must sign in")
+        } else {
+            Step::SignIn
+        });
     }
     let known = consents::find(&mut conn, &facts.user, &application.id).await?;
     if must_ask(pending, application, known.as_ref()) {
@@ -163,7 +172,13 @@ enum Chosen {
     Step(Step),
 }
 
-async fn choose_org(app: &App, conn: &mut Conn, pending: &Pending, application: &Application, facts: &Facts) -> Result<Chosen, Fault> {
+async fn choose_org(
+    app: &App,
+    conn: &mut Conn,
+    pending: &Pending,
+    application: &Application,
+    facts: &Facts,
+) -> Result<Chosen, Fault> {
     let named = match (&application.org, &pending.request.organization, &pending.org) {
         (Some(org), _, _) => Some(Some(org.clone())),
         (None, Some(text), _) => Some(find_org(conn, text).await?),
@@ -218,11 +233,18 @@ async fn roles_in(app: &App, conn: &mut Conn, entrance: &Entrance, user: &UserId
     };
     let held = picture::of_member(conn, &entrance.org, &mut holder, app.now()).await?;
     let claims = role_claims(&held.grants, &held.projects);
-    let on_projects = claims.project_roles.iter().flat_map(|(key, roles)| roles.iter().map(move |r| format!("{r} on {key}")));
+    let on_projects =
+        claims.project_roles.iter().flat_map(|(key, roles)| roles.iter().map(move |r| format!("{r} on {key}")));
     Ok(claims.org_roles.iter().cloned().chain(on_projects).collect())
 }
 
-async fn asked(app: &App, conn: &mut Conn, request: &AuthorizationRequest, entrance: Option<&Entrance>, user: &UserId) -> Result<Asked, Fault> {
+async fn asked(
+    app: &App,
+    conn: &mut Conn,
+    request: &AuthorizationRequest,
+    entrance: Option<&Entrance>,
+    user: &UserId,
+) -> Result<Asked, Fault> {
     let user_name = users::find(conn, user).await?.map(|user| user.name).unwrap_or_default();
     let roles = match entrance {
         Some(entrance) if request.scope.contains(scope::ROLES) => roles_in(app, conn, entrance, user).await?,
@@ -245,7 +267,8 @@ async fn issue_code(
     let new = existing.is_none().then(|| new_entry(app, facts, entrance.as_deref(), now));
     let sid = existing.map(|entry| entry.id).or_else(|| new.as_ref().map(|entry| entry.id.clone()));
     let sid = sid.unwrap_or_else(EntryId::fresh);
-    let (family, code) = (FamilyId::fresh(), Secret::mint(&*app.chance, crate::domain::oauth::authorization_code::PREFIX));
+    let (family, code) =
+        (FamilyId::fresh(), Secret::mint(&*app.chance, crate::domain::oauth::authorization_code::PREFIX));
     let content = CodeContent {
         holding: Holding {
             application: application.id.clone(),

@@ -37,10 +37,8 @@ pub enum Mismatch {
 pub async fn check_instance_key(app: &App) -> Result<(), Mismatch> {
     let mark = URL_SAFE_NO_PAD.encode(app.sealer.mac("instance_key.mark", &[b"muster"]));
     let wanted = mark.clone();
-    let found: Result<String, sqlx::Error> = app
-        .db
-        .write(move |tx| Box::pin(async move { instance::set_once(tx, "instance_key_mark", &mark).await }))
-        .await;
+    let found: Result<String, sqlx::Error> =
+        app.db.write(move |tx| Box::pin(async move { instance::set_once(tx, "instance_key_mark", &mark).await })).await;
     if same(found?.as_bytes(), wanted.as_bytes()) { Ok(()) } else { Err(Mismatch::AnotherKey) }
 }
 

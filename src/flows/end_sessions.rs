@@ -24,7 +24,13 @@ pub struct Aside {
 ///
 /// # Errors
 /// The database's.
-pub async fn after_change(tx: &mut Tx, change: &ChangeId, outcomes: &[Outcome], aside: &Aside, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
+pub async fn after_change(
+    tx: &mut Tx,
+    change: &ChangeId,
+    outcomes: &[Outcome],
+    aside: &Aside,
+    now: UnixMillis,
+) -> Result<(Ended, Vec<Told>)> {
     let members: Vec<MembershipId> =
         outcomes.iter().filter(|o| o.verdict == Verdict::End).map(|o| o.member.clone()).collect();
     let mut entries = Vec::new();
@@ -55,7 +61,13 @@ pub async fn of_browser(tx: &mut Tx, session: &SessionId, now: UnixMillis) -> Re
     finish(tx, None, entries, families, now).await
 }
 
-async fn finish(tx: &mut Tx, change: Option<&ChangeId>, entries: Vec<EndedEntry>, families: Vec<Farewell>, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
+async fn finish(
+    tx: &mut Tx,
+    change: Option<&ChangeId>,
+    entries: Vec<EndedEntry>,
+    families: Vec<Farewell>,
+    now: UnixMillis,
+) -> Result<(Ended, Vec<Told>)> {
     let ended = Ended { sessions: entries.len() as u64, token_families: families.len() as u64 };
     let emptied: BTreeSet<SessionId> = entries.iter().map(|entry| entry.session.clone()).collect();
     sessions::end_emptied(tx, &emptied, now).await?;
@@ -65,7 +77,12 @@ async fn finish(tx: &mut Tx, change: Option<&ChangeId>, entries: Vec<EndedEntry>
 }
 
 /// One outbox row for each application with a back-channel logout address and each session of it.
-async fn tell(tx: &mut Tx, change: Option<&ChangeId>, farewells: BTreeSet<Farewell>, now: UnixMillis) -> Result<Vec<Told>> {
+async fn tell(
+    tx: &mut Tx,
+    change: Option<&ChangeId>,
+    farewells: BTreeSet<Farewell>,
+    now: UnixMillis,
+) -> Result<Vec<Told>> {
     let mut told: BTreeMap<ApplicationId, Option<Told>> = BTreeMap::new();
     for Farewell { application, user, sid } in farewells {
         if !told.contains_key(&application) {
@@ -73,7 +90,9 @@ async fn tell(tx: &mut Tx, change: Option<&ChangeId>, farewells: BTreeSet<Farewe
             let line = found.map(|a| Told { client_id: a.client_id, logout_tokens: 0 });
             told.insert(application.clone(), line);
         }
-        let Some(Some(line)) = told.get_mut(&application) else { continue };
+        let Some(Some(line)) = told.get_mut(&application) else {
+            continue;
+        };
         line.logout_tokens += 1;
         let message = outbox::Message::BackchannelLogout { user, sid };
         let row = outbox::NewRow { id: OutboxId::fresh(), receiver: application, change: change.cloned(), message };

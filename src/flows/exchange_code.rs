@@ -18,8 +18,15 @@ use crate::store::families::{self, NewFamily};
 ///
 /// # Errors
 /// `invalid_request` without a code, else `invalid_grant`; a second use ends what the first one made.
-pub async fn exchange(app: &App, conn: &mut Conn, application: &Application, params: &Params) -> Result<issue::Tokens, Fault> {
-    let text = params.get("code").ok_or_else(|| crate::domain::oauth::error::OAuthError::invalid_request("code is missing"))?;
+pub async fn exchange(
+    app: &App,
+    conn: &mut Conn,
+    application: &Application,
+    params: &Params,
+) -> Result<issue::Tokens, Fault> {
+    let text = params
+        .get("code")
+        .ok_or_else(|| crate::domain::oauth::error::OAuthError::invalid_request("code is missing"))?;
     let digest = Secret::presented(text).digest();
     let code = codes::find(conn, digest).await?.ok_or_else(invalid_grant)?;
     let now = app.now();
@@ -50,12 +57,16 @@ pub async fn exchange(app: &App, conn: &mut Conn, application: &Application, par
     redeem(app, conn, application, (digest, code), now).await
 }
 
-async fn redeem(app: &App, conn: &mut Conn, application: &Application, code: (Digest, Code), now: UnixMillis) -> Result<issue::Tokens, Fault> {
+async fn redeem(
+    app: &App,
+    conn: &mut Conn,
+    application: &Application,
+    code: (Digest, Code),
+    now: UnixMillis,
+) -> Result<issue::Tokens, Fault> {
     let (digest, Code { family, content, .. }) = code;
     let offline = content.granted.scopes.contains(scope::OFFLINE_ACCESS);
-    let secret = application
-        .allows(GrantType::RefreshToken)
-        .then(|| refresh::first_secret(app, &family));
+    let secret = application.allows(GrantType::RefreshToken).then(|| refresh::first_secret(app, &family));
     let tokens = &app.config.tokens;
     let new = NewFamily {
         id: family.clone(),
@@ -91,7 +102,12 @@ async fn redeem(app: &App, conn: &mut Conn, application: &Application, code: (Di
 }
 
 /// RFC 6749 §4.1.2: a code used twice revokes the tokens that came from it.
-async fn end_what_it_made(app: &App, family: &FamilyId, application: &Application, now: UnixMillis) -> Result<(), Fault> {
+async fn end_what_it_made(
+    app: &App,
+    family: &FamilyId,
+    application: &Application,
+    now: UnixMillis,
+) -> Result<(), Fault> {
     let (family, event) = (family.clone(), event("code.reused", application, now));
     let ended: Result<(), sqlx::Error> = app
         .db

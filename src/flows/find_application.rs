@@ -20,8 +20,14 @@ pub async fn active(app: &App, conn: &mut Conn, client_id: &str) -> Result<Optio
 ///
 /// # Errors
 /// The database's.
-pub async fn active_since(app: &App, conn: &mut Conn, client_id: &str) -> Result<Option<(Arc<Application>, UnixMillis)>> {
-    let Some(stamp) = applications::stamp(conn, client_id).await? else { return Ok(None) };
+pub async fn active_since(
+    app: &App,
+    conn: &mut Conn,
+    client_id: &str,
+) -> Result<Option<(Arc<Application>, UnixMillis)>> {
+    let Some(stamp) = applications::stamp(conn, client_id).await? else {
+        return Ok(None);
+    };
     if !stamp.active {
         return Ok(None);
     }
@@ -30,7 +36,9 @@ pub async fn active_since(app: &App, conn: &mut Conn, client_id: &str) -> Result
     {
         return Ok(Some((known, stamp.tokens_from)));
     }
-    let Some(found) = applications::by_client_id(conn, client_id).await? else { return Ok(None) };
+    let Some(found) = applications::by_client_id(conn, client_id).await? else {
+        return Ok(None);
+    };
     let found = Arc::new(found);
     app.applications.insert(client_id.to_owned(), (stamp.updated_at, found.clone()));
     Ok(Some((found, stamp.tokens_from)))

@@ -126,7 +126,13 @@ fn put_or_point(app: &App, into: &mut Map<String, Value>, name: &str, value: Val
 ///
 /// # Errors
 /// `invalid_grant` when it is not good after all; the database's; no key signs.
-pub async fn for_family(app: &App, conn: &mut Conn, family: &Family, application: &Application, first: bool) -> Result<Tokens, Fault> {
+pub async fn for_family(
+    app: &App,
+    conn: &mut Conn,
+    family: &Family,
+    application: &Application,
+    first: bool,
+) -> Result<Tokens, Fault> {
     let now = app.now();
     let mut claims = match (&family.holding.member, &family.standing.member) {
         (Some((org, _)), Some(standing)) => {
@@ -189,7 +195,8 @@ async fn id_token(
 ) -> Result<String, Fault> {
     let (family, application) = of;
     let (now, granted) = (app.now(), &family.granted);
-    let asked = [scope::ROLES, scope::GROUPS].iter().any(|word| granted.scopes.contains(word)) || granted.project.is_some();
+    let asked =
+        [scope::ROLES, scope::GROUPS].iter().any(|word| granted.scopes.contains(word)) || granted.project.is_some();
     let mut extra = if application.roles_in_id_token && asked { access.roles } else { Map::new() };
     let wanted = granted.claims.id_token_names();
     if !wanted.is_empty()

@@ -33,12 +33,19 @@ const TAG: usize = 22;
 ///
 /// # Errors
 /// `invalid_request` without a token, `invalid_scope` for more than was granted, else `invalid_grant`.
-pub async fn refresh(app: &App, conn: &mut Conn, application: &Application, params: &Params) -> Result<issue::Tokens, Fault> {
+pub async fn refresh(
+    app: &App,
+    conn: &mut Conn,
+    application: &Application,
+    params: &Params,
+) -> Result<issue::Tokens, Fault> {
     let text = params.get("refresh_token").ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
     let (id, presented) = parse(app, text).ok_or_else(invalid_grant)?;
     // Each round but the last was overtaken by another request with the same token.
     for _ in 0..4 {
-        let Some(family) = families::find(conn, &id, "").await? else { return Err(invalid_grant()) };
+        let Some(family) = families::find(conn, &id, "").await? else {
+            return Err(invalid_grant());
+        };
         if family.holding.application != application.id {
             return Err(invalid_grant());
         }
@@ -57,8 +64,16 @@ pub async fn refresh(app: &App, conn: &mut Conn, application: &Application, para
 }
 
 /// The successor's text; `None` when the family moved on between reading and writing.
-async fn advance(app: &App, family: &Family, presented: &Secret, application: &Application, now: UnixMillis) -> Result<Option<Secret>, Fault> {
-    let Some(current) = family.current else { return Err(invalid_grant()) };
+async fn advance(
+    app: &App,
+    family: &Family,
+    presented: &Secret,
+    application: &Application,
+    now: UnixMillis,
+) -> Result<Option<Secret>, Fault> {
+    let Some(current) = family.current else {
+        return Err(invalid_grant());
+    };
     let state = FamilyState {
         generation: family.generation,
         current,
@@ -82,10 +97,8 @@ async fn advance(app: &App, family: &Family, presented: &Secret, application: &A
             Ok(Some(text(app, &family.id, &next)))
         }
         Decision::Keep => {
-            let kept: Result<(), sqlx::Error> = app
-                .db
-                .write(move |tx| Box::pin(async move { families::keep_alive(tx, &id, idle_until).await }))
-                .await;
+            let kept: Result<(), sqlx::Error> =
+                app.db.write(move |tx| Box::pin(async move { families::keep_alive(tx, &id, idle_until).await })).await;
             kept?;
             Ok(Some(text(app, &family.id, presented)))
         }
@@ -98,7 +111,9 @@ async fn advance(app: &App, family: &Family, presented: &Secret, application: &A
 
 /// A refresh may ask for fewer scopes, never for more (RFC 6749 §6).
 fn narrowed(mut family: Family, params: &Params) -> Result<Family, Fault> {
-    let Some(asked) = params.get("scope") else { return Ok(family) };
+    let Some(asked) = params.get("scope") else {
+        return Ok(family);
+    };
     let asked = Scopes::parse(asked).map_err(|_| OAuthError::new(ErrorCode::InvalidScope, "scope is malformed"))?;
     if !asked.is_subset(&family.granted.scopes) {
         return Err(OAuthError::new(ErrorCode::InvalidScope, "scope goes beyond what was granted").into());
@@ -130,6 +145,7 @@ async fn end_family(app: &App, family: &Family, application: &Application, now: 
 }
 
 /// The first secret of a family: its digest, and the token's text.
+#[must_use]
 pub fn first_secret(app: &App, family: &FamilyId) -> (Digest, Secret) {
     let secret = Secret::presented(URL_SAFE_NO_PAD.encode(app.chance.bytes32()));
     (secret.digest(), text(app, family, &secret))
@@ -153,6 +169,7 @@ fn text(app: &App, family: &FamilyId, secret: &Secret) -> Secret {
 }
 
 /// The family and the secret of a token that was issued here; `None` for everything else.
+#[must_use]
 pub fn parse(app: &App, text: &str) -> Option<(FamilyId, Secret)> {
     let cut = text.len().checked_sub(TAG)?;
     let (before, found) = text.split_at_checked(cut)?;

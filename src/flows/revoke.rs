@@ -17,10 +17,17 @@ use crate::store::families;
 ///
 /// # Errors
 /// The database's.
-pub async fn introspect(app: &App, conn: &mut Conn, application: &Application, token: &str) -> Result<Map<String, Value>, Fault> {
+pub async fn introspect(
+    app: &App,
+    conn: &mut Conn,
+    application: &Application,
+    token: &str,
+) -> Result<Map<String, Value>, Fault> {
     if let Some((id, secret)) = refresh::parse(app, token) {
         let now = app.now();
-        let Some(family) = families::find(conn, &id, "").await? else { return Ok(inactive()) };
+        let Some(family) = families::find(conn, &id, "").await? else {
+            return Ok(inactive());
+        };
         let live = family.holding.application == application.id
             && family.current.is_some_and(|current| current == secret.digest())
             && family.standing.judge(now).is_ok()
@@ -73,7 +80,9 @@ pub async fn revoke(app: &App, application: &Application, token: &str) -> Result
             .await;
         return Ok(ended?);
     }
-    let Ok(claims) = app.keyring.verify(token, &[access_token::TYP], now) else { return Ok(()) };
+    let Ok(claims) = app.keyring.verify(token, &[access_token::TYP], now) else {
+        return Ok(());
+    };
     let (Some(jti), Some(exp)) = (text(&claims, "jti"), claims.get("exp").and_then(Value::as_i64)) else {
         return Ok(());
     };

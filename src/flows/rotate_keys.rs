@@ -48,7 +48,8 @@ pub async fn reload_if_changed(app: &App) -> Result<(), Fault> {
 }
 
 fn open(app: &App, row: SigningKey) -> Result<KeyMaterial, KeyError> {
-    let der = app.sealer.open(PURPOSE, row.kid.as_str(), &row.sealed).map_err(|_| KeyError::Damaged(row.kid.clone()))?;
+    let der =
+        app.sealer.open(PURPOSE, row.kid.as_str(), &row.sealed).map_err(|_| KeyError::Damaged(row.kid.clone()))?;
     Ok(KeyMaterial {
         kid: row.kid,
         alg: row.alg,
@@ -61,7 +62,7 @@ fn open(app: &App, row: SigningKey) -> Result<KeyMaterial, KeyError> {
     })
 }
 
-/// The algorithms that keys are kept for: ES256 and RS256 always, EdDSA once an application asks for it.
+/// The algorithms that keys are kept for: ES256 and RS256 always, `EdDSA` once an application asks for it.
 ///
 /// # Errors
 /// The database's.

@@ -84,13 +84,18 @@ pub async fn with_password(app: &App, attempt: Attempt) -> Result<Option<Facts>,
     };
     let usable = chosen.as_ref().filter(|user| user.state == UserState::Active && !user.must_change);
     let stored = usable.filter(|user| !user.counter.locked(now)).and_then(|user| user.password.clone());
-    let password = if attempt.password.expose().len() > LONGEST { Secret::presented("") } else { attempt.password.clone() };
+    let password =
+        if attempt.password.expose().len() > LONGEST { Secret::presented("") } else { attempt.password.clone() };
     let verified = app.hasher.verify(stored.clone(), password.clone()).await?;
     let matches = verified.matches && !password.expose().is_empty();
     let user = usable.map(|user| user.id.clone());
     let accepted = settle(app, chosen, matches && stored.is_some(), &attempt, now).await?;
-    let Some(user) = user.filter(|_| accepted) else { return Ok(None) };
-    if verified.outdated && let Some(old) = stored {
+    let Some(user) = user.filter(|_| accepted) else {
+        return Ok(None);
+    };
+    if verified.outdated
+        && let Some(old) = stored
+    {
         rehash(app, user.clone(), old, password);
     }
     let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
@@ -143,7 +148,13 @@ fn choose(candidates: Vec<Candidate>, context: &Context) -> Option<Candidate> {
 }
 
 /// One write in every case: the counter of the account, if there is one, and an event.
-async fn settle(app: &App, chosen: Option<Candidate>, matches: bool, attempt: &Attempt, now: UnixMillis) -> Result<bool, Fault> {
+async fn settle(
+    app: &App,
+    chosen: Option<Candidate>,
+    matches: bool,
+    attempt: &Attempt,
+    now: UnixMillis,
+) -> Result<bool, Fault> {
     let passwords = &app.config.passwords;
     let rule = Rule {
         failures: passwords.lock_failures,
@@ -181,7 +192,9 @@ async fn settle(app: &App, chosen: Option<Candidate>, matches: bool, attempt: &A
 fn rehash(app: &App, user: crate::kernel::id::UserId, old: String, password: Secret) {
     let app = app.clone();
     tokio::spawn(async move {
-        let Ok(new) = app.hasher.hash(password).await else { return };
+        let Ok(new) = app.hasher.hash(password).await else {
+            return;
+        };
         let renewed: Result<(), sqlx::Error> =
             app.db.write(move |tx| Box::pin(async move { users::rehash(tx, &user, &old, &new).await })).await;
         if let Err(error) = renewed {
@@ -206,7 +219,14 @@ mod tests {
 
     fn candidate(number: u128, kind: Kind) -> Candidate {
         let id = UserId::from_u128(number);
-        Candidate { id, kind, state: UserState::Active, password: None, must_change: false, counter: Counter::default() }
+        Candidate {
+            id,
+            kind,
+            state: UserState::Active,
+            password: None,
+            must_change: false,
+            counter: Counter::default(),
+        }
     }
 
     #[test]
@@ -219,7 +239,10 @@ mod tests {
         assert_eq!(chosen(vec![managed(1), managed(2)], &Context::None), None);
         let org = Context::Org(OrgId::from_u128(1));
         assert_eq!(chosen(vec![managed(1), own()], &org), Some(UserId::from_u128(1)));
-        assert_eq!(chosen(vec![managed(1), candidate(7, Kind::Operator)], &Context::Operator), Some(UserId::from_u128(7)));
+        assert_eq!(
+            chosen(vec![managed(1), candidate(7, Kind::Operator)], &Context::Operator),
+            Some(UserId::from_u128(7))
+        );
         assert_eq!(chosen(vec![own()], &Context::Unknown), None);
     }
 }

@@ -20,7 +20,8 @@ pub async fn claims(app: &App, token: &str) -> Result<Map<String, Value>, Fault>
     let Some(Accepted { family: Some(family), claims: token }) = accept(app, &mut conn, token).await? else {
         return Err(invalid().into());
     };
-    let scopes = scope::Scopes::parse(super::accept_token::text(&token, "scope").unwrap_or_default()).unwrap_or_default();
+    let scopes =
+        scope::Scopes::parse(super::accept_token::text(&token, "scope").unwrap_or_default()).unwrap_or_default();
     if !scopes.contains(scope::OPENID) {
         return Err(OAuthError::new(ErrorCode::InsufficientScope, "userinfo needs the scope openid").into());
     }

@@ -12,7 +12,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     let mut round = 0_u64;
     while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
         round += 1;
-        if let Err(fault) = work(&app, round % 60 == 0).await {
+        if let Err(fault) = work(&app, round.is_multiple_of(60)).await {
             tracing::error!(%fault, "the signing keys can't be read");
         }
     }

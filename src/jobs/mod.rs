@@ -19,7 +19,7 @@ pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
     tracker.spawn(outbox::run(app.clone(), stop.clone()));
     tracker.spawn(keys::run(app.clone(), stop.clone()));
     tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), sweep::windows));
-    tracker.spawn(every(Duration::from_secs(300), stop.clone(), app.clone(), sweep::prune));
+    tracker.spawn(every(Duration::from_mins(5), stop.clone(), app.clone(), sweep::prune));
     tracker.spawn(every(Duration::from_secs(5), stop, app.clone(), record_tokens::write_tally));
     tracker.close();
     tracker

@@ -95,7 +95,9 @@ async fn lease(app: &App) -> Result<Vec<Leased>, sqlx::Error> {
 
 async fn deliver(app: App, line: Arc<Line>, row: Leased) {
     let leased_at = app.now();
-    let Ok(_place) = line.places.acquire().await else { return };
+    let Ok(_place) = line.places.acquire().await else {
+        return;
+    };
     if app.now() > leased_at.plus(LEASE - LEASE_MARGIN) {
         return; // the lease runs out; somebody takes it up again
     }

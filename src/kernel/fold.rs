@@ -19,7 +19,9 @@ pub fn phone_key(text: &str) -> String {
 #[must_use]
 pub fn looks_like_phone(text: &str) -> bool {
     let text = text.trim();
-    text.starts_with('+') && text.chars().all(|c| c.is_ascii_digit() || "+ -().".contains(c)) && text.chars().any(|c| c.is_ascii_digit())
+    text.starts_with('+')
+        && text.chars().all(|c| c.is_ascii_digit() || "+ -().".contains(c))
+        && text.chars().any(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Typed ids: a prefix that says what the thing is, and a UUIDv7 in lower-case base32.
+//! Typed ids: a prefix that says what the thing is, and a `UUIDv7` in lower-case base32.
 //!
 //! # Why
 //! An id of one kind can't be passed where another is meant, a person reading a log sees what it names,
@@ -38,11 +38,11 @@ macro_rules! ids {
             /// What every id of this kind begins with.
             pub const PREFIX: &'static str = $prefix;
 
-            /// The id for 128 bits, taken from a UUIDv7 by the caller.
+            /// The id for 128 bits, taken from a `UUIDv7` by the caller.
             #[must_use]
             pub fn from_u128(value: u128) -> Self { Self(format!("{}{}", $prefix, base32(value))) }
 
-            /// A fresh id (UUIDv7: time and 74 random bits).
+            /// A fresh id (a version 7 UUID: time and 74 random bits).
             #[must_use]
             pub fn fresh() -> Self { Self::from_u128(uuid::Uuid::now_v7().as_u128()) }
 

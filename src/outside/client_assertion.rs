@@ -69,7 +69,11 @@ static PARSED: LazyLock<Cache<[u8; 32], Arc<Vec<Candidate>>>> = LazyLock::new(||
 ///
 /// # Errors
 /// See [`TokenError`]; [`TokenError::UnknownKey`] when no key of the set fits the token's header.
-pub fn verify_with_jwks(jwks_json: &str, jwt: &str, allowed: &[AssertionAlg]) -> Result<Map<String, Value>, TokenError> {
+pub fn verify_with_jwks(
+    jwks_json: &str,
+    jwt: &str,
+    allowed: &[AssertionAlg],
+) -> Result<Map<String, Value>, TokenError> {
     if jwt.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::TooLong);
     }
@@ -110,7 +114,8 @@ fn parsed(jwks_json: &str) -> Result<Arc<Vec<Candidate>>, TokenError> {
         return Err(TokenError::UnknownKey);
     }
     // A key of another kind or use is passed over: sets may hold keys for encryption too.
-    let candidates = keys.iter().flat_map(|jwk| AssertionAlg::ALL.into_iter().filter_map(move |alg| candidate(jwk, alg)));
+    let candidates =
+        keys.iter().flat_map(|jwk| AssertionAlg::ALL.into_iter().filter_map(move |alg| candidate(jwk, alg)));
     let candidates = Arc::new(candidates.collect::<Vec<_>>());
     PARSED.insert(name, Arc::clone(&candidates));
     Ok(candidates)

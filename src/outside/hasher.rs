@@ -96,10 +96,12 @@ impl Hasher {
     /// # Panics
     /// When the system gives no thread, at start.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is given away")]
     pub fn new(config: HasherConfig) -> Self {
         let HasherConfig { threads, queue, wait_ms, m, t, p } = config;
         let p = p.clamp(1, MOST_LANES);
-        let params = Params::new(m.max(8 * p), t.max(1), p, Some(OUTPUT_BYTES)).expect("the parameters were raised to Argon2's least");
+        let params = Params::new(m.max(8 * p), t.max(1), p, Some(OUTPUT_BYTES))
+            .expect("the parameters were raised to Argon2's least");
         let (sender, receiver) = sync_channel(queue.max(1));
         let receiver = Arc::new(Mutex::new(receiver));
         for n in 0..threads.max(1) {

@@ -167,7 +167,8 @@ impl Keyring {
         }
         keys.sort_by(|a, b| b.sign_from.cmp(&a.sign_from).then_with(|| b.pair.kid().cmp(a.pair.kid())));
         let vanished = before.keys.iter().any(|old| !keys.iter().any(|new| Arc::ptr_eq(&old.pair, &new.pair)));
-        *self.0.set.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Set { keys, published: RwLock::default() });
+        *self.0.set.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(Set { keys, published: RwLock::default() });
         if vanished {
             self.0.seen.forget();
         }

@@ -228,7 +228,8 @@ mod tests {
 
     fn allowing(hosts: &[&str]) -> RelyingParty {
         let allow_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-        RelyingParty::new(RelyingPartyConfig { allow_hosts, timeout: Duration::from_millis(500), ..Default::default() }).unwrap()
+        RelyingParty::new(RelyingPartyConfig { allow_hosts, timeout: Duration::from_millis(500), ..Default::default() })
+            .unwrap()
     }
 
     /// A server that answers once with `answer` (or never), and tells what it was sent.
@@ -265,12 +266,17 @@ mod tests {
         assert_eq!(client.post_form(&format!("http://127.0.0.1:{port}/bcl?x=1"), FIELDS).await, Ok(204));
         let request = task.await.unwrap().to_lowercase();
         assert!(request.starts_with("post /bcl?x=1 http/1.1\r\n"), "{request}");
-        assert!(request.contains("content-type: application/x-www-form-urlencoded") && request.ends_with("logout_token=a%2bb"));
+        assert!(
+            request.contains("content-type: application/x-www-form-urlencoded")
+                && request.ends_with("logout_token=a%2bb")
+        );
     }
 
     #[tokio::test]
     async fn a_redirect_is_an_answer_and_not_an_instruction() {
-        let (port, _task) = server(Some("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_owned())).await;
+        let (port, _task) =
+            server(Some("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_owned()))
+                .await;
         let client = allowing(&["127.0.0.1"]);
         assert_eq!(client.post_form(&format!("http://127.0.0.1:{port}/"), FIELDS).await, Ok(302));
     }
@@ -294,13 +300,24 @@ mod tests {
     async fn addresses_that_are_not_public_are_never_connected_to() {
         let client = allowing(&[]);
         for url in [
-            "http://127.0.0.1/", "https://127.0.0.1/", "https://[::1]/", "https://0.0.0.0/", "https://169.254.169.254/latest",
-            "https://[fd00::1]/", "https://[::ffff:127.0.0.1]/", "https://2130706433/", "https://0177.0.0.1/", "https://127.1/",
-            "https://[64:ff9b::7f00:1]/", "http://example.com/",
+            "http://127.0.0.1/",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://0.0.0.0/",
+            "https://169.254.169.254/latest",
+            "https://[fd00::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://2130706433/",
+            "https://0177.0.0.1/",
+            "https://127.1/",
+            "https://[64:ff9b::7f00:1]/",
+            "http://example.com/",
         ] {
             assert_eq!(client.post_form(url, FIELDS).await, Err(SendError::Refused), "{url}");
         }
-        for url in ["unix:/run/docker.sock", "file:///etc/passwd", "gopher://127.0.0.1/", "https://u:p@example.com/", "/x", ""] {
+        for url in
+            ["unix:/run/docker.sock", "file:///etc/passwd", "gopher://127.0.0.1/", "https://u:p@example.com/", "/x", ""]
+        {
             assert_eq!(client.post_form(url, FIELDS).await, Err(SendError::BadUrl), "{url}");
         }
     }

@@ -62,6 +62,9 @@ impl Sealer {
     }
 
     /// Seals `plain` for `purpose`, bound to the place `bound_to`.
+    ///
+    /// # Panics
+    /// Never: a text of 64 GiB would not fit.
     #[must_use]
     pub fn seal(&self, purpose: &str, bound_to: &str, plain: &[u8]) -> Vec<u8> {
         let keys = self.keys(purpose);
@@ -116,6 +119,9 @@ impl Sealer {
     }
 
     /// The HMAC-SHA-256 of `parts`; each part's length is authenticated too, so parts cannot flow into each other.
+    ///
+    /// # Panics
+    /// Never: the tag is always 32 bytes long.
     #[must_use]
     pub fn mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.keys(purpose).mac);

@@ -22,19 +22,26 @@ pub struct Stamp {
 /// # Errors
 /// The database's.
 pub async fn stamp(conn: &mut Conn, client_id: &str) -> Result<Option<Stamp>> {
-    let row: Option<(i64, String, Option<String>, i64, Option<i64>)> = conn
-        .query(
-            "SELECT a.updated_at, a.state, o.state, a.tokens_from, o.tokens_from FROM applications a LEFT JOIN orgs o ON o.id = a.org_id
-             WHERE a.client_id = $1",
-        )
-        .bind(client_id.to_owned())
-        .optional()
-        .await?;
-    Ok(row.map(|(at, state, org, own, orgs)| Stamp {
-        tokens_from: UnixMillis(own.max(orgs.unwrap_or(0))),
-        updated_at: UnixMillis(at),
-        active: state == "active" && org.is_none_or(|org| org == "active"),
-    }))
+    conn.query(
+        "SELECT a.updated_at, a.state, o.state, a.tokens_from, o.tokens_from
+         FROM applications a LEFT JOIN orgs o ON o.id = a.org_id WHERE a.client_id = $1",
+    )
+    .bind(client_id.to_owned())
+    .optional()
+    .await
+}
+
+impl Record for Stamp {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let updated_at = UnixMillis(cells.take()?);
+        let (own, orgs): (String, Option<String>) = (cells.take()?, cells.take()?);
+        let (own_from, orgs_from): (i64, Option<i64>) = (cells.take()?, cells.take()?);
+        Ok(Self {
+            updated_at,
+            active: own == "active" && orgs.is_none_or(|state| state == "active"),
+            tokens_from: UnixMillis(own_from.max(orgs_from.unwrap_or(0))),
+        })
+    }
 }
 
 struct Row(Application);

@@ -39,7 +39,9 @@ pub async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
             .bind(org.as_str().to_owned())
             .optional()
             .await?;
-        let Some((seq, previous)) = row else { return Ok(()) };
+        let Some((seq, previous)) = row else {
+            return Ok(());
+        };
         let at = entry.at.to_string();
         let fields = [id.as_str(), org.as_str(), &at, entry.actor, entry.action, outcome, entry.detail];
         let hash = chain(&previous, &fields).to_vec();

@@ -10,7 +10,13 @@ use crate::kernel::time::UnixMillis;
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(tx: &mut Tx, code: Digest, family: &FamilyId, content: &CodeContent, expires_at: UnixMillis) -> Result<()> {
+pub async fn insert(
+    tx: &mut Tx,
+    code: Digest,
+    family: &FamilyId,
+    content: &CodeContent,
+    expires_at: UnixMillis,
+) -> Result<()> {
     tx.query("INSERT INTO authorization_codes (code_hash, family_id, granted, expires_at) VALUES ($1, $2, $3, $4)")
         .bind(code.to_vec())
         .bind(family.as_str().to_owned())
@@ -74,7 +80,12 @@ pub async fn consume(tx: &mut Tx, code: Digest, now: UnixMillis) -> Result<bool>
 ///
 /// # Errors
 /// The database's.
-pub async fn remember_assertion(tx: &mut Tx, application: &ApplicationId, jti: Digest, expires_at: UnixMillis) -> Result<bool> {
+pub async fn remember_assertion(
+    tx: &mut Tx,
+    application: &ApplicationId,
+    jti: Digest,
+    expires_at: UnixMillis,
+) -> Result<bool> {
     let rows = tx
         .query(
             "INSERT INTO used_assertions (application_id, jti_hash, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",

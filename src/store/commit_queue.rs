@@ -149,7 +149,9 @@ async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>)
             tracing::error!(%error, "a commit failed; nothing of it was kept");
             let _ = statement(tx, "ROLLBACK").await;
             let text = error.to_string();
-            kept.into_iter().for_each(|tell| tell(Some(sqlx::Error::Protocol(text.clone()))));
+            for tell in kept {
+                tell(Some(sqlx::Error::Protocol(text.clone())));
+            }
         }
     }
     stop

@@ -23,7 +23,13 @@ pub async fn find(conn: &mut Conn, user: &UserId, application: &ApplicationId) -
 ///
 /// # Errors
 /// The database's.
-pub async fn put(tx: &mut Tx, user: &UserId, application: &ApplicationId, scopes: &Scopes, now: UnixMillis) -> Result<()> {
+pub async fn put(
+    tx: &mut Tx,
+    user: &UserId,
+    application: &ApplicationId,
+    scopes: &Scopes,
+    now: UnixMillis,
+) -> Result<()> {
     tx.query(
         "INSERT INTO consents (user_id, application_id, scopes, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (user_id, application_id) DO UPDATE SET scopes = excluded.scopes, created_at = excluded.created_at",

@@ -72,7 +72,8 @@ fn backend(error: &sqlx::Error) -> Error {
 }
 
 fn facts(record: &Record) -> Result<Facts> {
-    let value = record.data.get(FACTS).ok_or_else(|| Error::Encode("a session without facts is not kept".to_owned()))?;
+    let value =
+        record.data.get(FACTS).ok_or_else(|| Error::Encode("a session without facts is not kept".to_owned()))?;
     serde_json::from_value(value.clone()).map_err(|e| Error::Encode(e.to_string()))
 }
 
@@ -127,7 +128,9 @@ impl SessionStore for CookieStore {
             .optional()
             .await
             .map_err(|e| backend(&e))?;
-        let Some((data, expires_at, last_used_at)) = row else { return Ok(None) };
+        let Some((data, expires_at, last_used_at)) = row else {
+            return Ok(None);
+        };
         let mut data: HashMap<String, serde_json::Value> =
             serde_json::from_str(&data).map_err(|e| Error::Decode(e.to_string()))?;
         if let Some(serde_json::Value::Object(facts)) = data.get_mut(FACTS) {

@@ -408,7 +408,9 @@ impl Database {
                     let mut tx = Tx::new(Conn::PostgresTx(pool.begin().await?));
                     let answer = job(&mut tx).await?;
                     let (conn, fate) = (tx.conn, tx.fate);
-                    let Conn::PostgresTx(conn) = conn else { return Err(corrupt("a transaction changed its kind").into()) };
+                    let Conn::PostgresTx(conn) = conn else {
+                        return Err(corrupt("a transaction changed its kind").into());
+                    };
                     match fate {
                         Fate::Keep => conn.commit().await?,
                         Fate::Undo => conn.rollback().await?,

@@ -72,15 +72,8 @@ impl Record for Family {
             ended: entry_ended.is_some() || session_ended.is_some() || session_expires.is_none(),
             expires_at: UnixMillis(entry_expires.unwrap_or(0).min(session_expires.unwrap_or(0))),
         });
-        let standing = Standing {
-            user_active,
-            of_org: org.is_some(),
-            member: member_row.0,
-            entry,
-            epoch,
-            ended,
-            expires_at,
-        };
+        let standing =
+            Standing { user_active, of_org: org.is_some(), member: member_row.0, entry, epoch, ended, expires_at };
         let member = org.zip(member).map(|(org, member)| (OrgId::trusted(org), MembershipId::trusted(member)));
         let holding = Holding { application, user, member, sid, epoch };
         Ok(Self {
@@ -100,7 +93,7 @@ impl Record for Family {
     }
 }
 
-/// The membership's cells of a LEFT JOIN: id, state, acv, acv_least, epoch, and the organisation's state, slug, owner.
+/// The membership's cells of a LEFT JOIN: id, state, acv, `acv_least`, epoch, and the organisation's state, slug, owner.
 pub(super) struct MemberCells(pub Option<MemberStanding>);
 
 impl Record for MemberCells {
@@ -207,7 +200,14 @@ pub async fn insert(tx: &mut Tx, family: &NewFamily, now: UnixMillis) -> Result<
 ///
 /// # Errors
 /// The database's.
-pub async fn rotate(tx: &mut Tx, id: &FamilyId, from: (i64, Digest), to: Digest, now: UnixMillis, idle_until: UnixMillis) -> Result<bool> {
+pub async fn rotate(
+    tx: &mut Tx,
+    id: &FamilyId,
+    from: (i64, Digest),
+    to: Digest,
+    now: UnixMillis,
+    idle_until: UnixMillis,
+) -> Result<bool> {
     let rows = tx
         .query(
             "UPDATE token_families SET generation = generation + 1, previous_hash = secret_hash, secret_hash = $4,

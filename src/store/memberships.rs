@@ -70,8 +70,11 @@ pub async fn all_of_user(conn: &mut Conn, user: &UserId) -> Result<Vec<(OrgId, M
 /// # Errors
 /// The database's.
 pub async fn ids_of_org(conn: &mut Conn, org: &OrgId) -> Result<Vec<MembershipId>> {
-    let rows: Vec<(String,)> =
-        conn.query("SELECT id FROM memberships WHERE org_id = $1 ORDER BY id").bind(org.as_str().to_owned()).all().await?;
+    let rows: Vec<(String,)> = conn
+        .query("SELECT id FROM memberships WHERE org_id = $1 ORDER BY id")
+        .bind(org.as_str().to_owned())
+        .all()
+        .await?;
     Ok(rows.into_iter().map(|(id,)| MembershipId::trusted(id)).collect())
 }
 

@@ -35,14 +35,11 @@ pub async fn run(db: &Database) -> Result<(), sqlx::Error> {
 /// The database's.
 pub async fn is_current(db: &Database) -> Result<bool, sqlx::Error> {
     let mut conn = db.read().await?;
-    let newest: Option<(i64,)> = match conn
-        .query("SELECT version FROM _sqlx_migrations ORDER BY version DESC LIMIT 1")
-        .optional()
-        .await
-    {
-        Ok(newest) => newest,
-        Err(sqlx::Error::Database(_)) => None, // there is no such table yet
-        Err(other) => return Err(other),
-    };
+    let newest: Option<(i64,)> =
+        match conn.query("SELECT version FROM _sqlx_migrations ORDER BY version DESC LIMIT 1").optional().await {
+            Ok(newest) => newest,
+            Err(sqlx::Error::Database(_)) => None, // there is no such table yet
+            Err(other) => return Err(other),
+        };
     Ok(newest.map(|(version,)| version) == HISTORY.last().map(|(version, _, _)| *version))
 }

@@ -100,10 +100,7 @@ pub async fn projects(conn: &mut Conn, org: &OrgId) -> Result<Vec<Project>> {
 /// # Errors
 /// The database's.
 pub async fn with_windows_over(conn: &mut Conn, now: crate::kernel::time::UnixMillis) -> Result<Vec<OrgId>> {
-    let rows: Vec<(String,)> = conn
-        .query("SELECT DISTINCT org_id FROM bindings WHERE not_after <= $1 LIMIT 100")
-        .bind(now.0)
-        .all()
-        .await?;
+    let rows: Vec<(String,)> =
+        conn.query("SELECT DISTINCT org_id FROM bindings WHERE not_after <= $1 LIMIT 100").bind(now.0).all().await?;
     Ok(rows.into_iter().map(|(id,)| OrgId::trusted(id)).collect())
 }

@@ -133,7 +133,13 @@ pub async fn of_members(
     Ok(pictured)
 }
 
-async fn bindings_of(conn: &mut Conn, ids: &[String], rows: &[HolderRow], at: UnixMillis, count: Count) -> Result<Bindings> {
+async fn bindings_of(
+    conn: &mut Conn,
+    ids: &[String],
+    rows: &[HolderRow],
+    at: UnixMillis,
+    count: Count,
+) -> Result<Bindings> {
     let mut found: Vec<BindingRow> = conn
         .query_in(
             "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
@@ -234,7 +240,8 @@ pub async fn own_roles(conn: &mut Conn, org: &OrgId) -> Result<OwnRoles> {
         .await?;
     rows.into_iter()
         .map(|(key, permissions)| {
-            let words = serde_json::from_str(&permissions).map_err(|_| corrupt(&format!("permissions of role {key}")))?;
+            let words =
+                serde_json::from_str(&permissions).map_err(|_| corrupt(&format!("permissions of role {key}")))?;
             Ok((key, words))
         })
         .collect()

@@ -16,10 +16,7 @@ const PRUNED: &[(&str, i64)] = &[
            (SELECT jti_hash FROM used_assertions WHERE expires_at < $1 LIMIT 1000)",
         HOUR,
     ),
-    (
-        "DELETE FROM token_families WHERE id IN (SELECT id FROM token_families WHERE expires_at < $1 LIMIT 1000)",
-        DAY,
-    ),
+    ("DELETE FROM token_families WHERE id IN (SELECT id FROM token_families WHERE expires_at < $1 LIMIT 1000)", DAY),
     ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)", DAY),
     ("DELETE FROM signing_keys WHERE verify_until < $1", DAY),
     ("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE done_at < $1 LIMIT 1000)", 30 * DAY),

@@ -25,7 +25,12 @@ impl Record for Entry {
 ///
 /// # Errors
 /// The database's.
-pub async fn entry(conn: &mut Conn, session: &SessionId, org: Option<&OrgId>, now: UnixMillis) -> Result<Option<Entry>> {
+pub async fn entry(
+    conn: &mut Conn,
+    session: &SessionId,
+    org: Option<&OrgId>,
+    now: UnixMillis,
+) -> Result<Option<Entry>> {
     conn.query(
         "SELECT e.id, e.epoch FROM session_entries e LEFT JOIN memberships m ON m.id = e.membership_id
          WHERE e.session_id = $1 AND COALESCE(e.org_id, '') = $2 AND e.ended_at IS NULL AND e.expires_at > $3
@@ -87,7 +92,12 @@ pub async fn insert_entry(tx: &mut Tx, entry: &NewEntry, now: UnixMillis) -> Res
 ///
 /// # Errors
 /// The database's.
-pub async fn note_application(tx: &mut Tx, entry: &EntryId, application: &ApplicationId, now: UnixMillis) -> Result<()> {
+pub async fn note_application(
+    tx: &mut Tx,
+    entry: &EntryId,
+    application: &ApplicationId,
+    now: UnixMillis,
+) -> Result<()> {
     tx.query("INSERT INTO entry_applications (entry_id, application_id, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(entry.as_str().to_owned())
         .bind(application.as_str().to_owned())
@@ -163,11 +173,13 @@ pub async fn end_entries_of_members(tx: &mut Tx, members: &[MembershipId], now: 
 /// # Errors
 /// The database's.
 pub async fn end_entries_of_user(tx: &mut Tx, user: &UserId, now: UnixMillis) -> Result<Vec<EndedEntry>> {
-    tx.query("UPDATE session_entries SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL RETURNING id, session_id")
-        .bind(user.as_str().to_owned())
-        .bind(now.0)
-        .all()
-        .await
+    tx.query(
+        "UPDATE session_entries SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL RETURNING id, session_id",
+    )
+    .bind(user.as_str().to_owned())
+    .bind(now.0)
+    .all()
+    .await
 }
 
 /// Ends every live entry of a browser session.
@@ -175,18 +187,25 @@ pub async fn end_entries_of_user(tx: &mut Tx, user: &UserId, now: UnixMillis) ->
 /// # Errors
 /// The database's.
 pub async fn end_entries_of_session(tx: &mut Tx, session: &SessionId, now: UnixMillis) -> Result<Vec<EndedEntry>> {
-    tx.query("UPDATE session_entries SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL RETURNING id, session_id")
-        .bind(session.as_str().to_owned())
-        .bind(now.0)
-        .all()
-        .await
+    tx.query(
+        "UPDATE session_entries SET ended_at = $2 WHERE session_id = $1 AND ended_at IS NULL RETURNING id, session_id",
+    )
+    .bind(session.as_str().to_owned())
+    .bind(now.0)
+    .all()
+    .await
 }
 
 /// Ends the families of some members; those of offline access too. Answers whom to tell.
 ///
 /// # Errors
 /// The database's.
-pub async fn end_families_of_members(tx: &mut Tx, members: &[MembershipId], reason: &'static str, now: UnixMillis) -> Result<Vec<Farewell>> {
+pub async fn end_families_of_members(
+    tx: &mut Tx,
+    members: &[MembershipId],
+    reason: &'static str,
+    now: UnixMillis,
+) -> Result<Vec<Farewell>> {
     let mut ended = Vec::new();
     for chunk in members.chunks(LIST) {
         let rows: Vec<Farewell> = tx
@@ -208,7 +227,12 @@ pub async fn end_families_of_members(tx: &mut Tx, members: &[MembershipId], reas
 ///
 /// # Errors
 /// The database's.
-pub async fn end_families_of_user(tx: &mut Tx, user: &UserId, reason: &'static str, now: UnixMillis) -> Result<Vec<Farewell>> {
+pub async fn end_families_of_user(
+    tx: &mut Tx,
+    user: &UserId,
+    reason: &'static str,
+    now: UnixMillis,
+) -> Result<Vec<Farewell>> {
     tx.query(
         "UPDATE token_families SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL
          RETURNING application_id, user_id, sid",
@@ -224,7 +248,12 @@ pub async fn end_families_of_user(tx: &mut Tx, user: &UserId, reason: &'static s
 ///
 /// # Errors
 /// The database's.
-pub async fn end_families_of_entries(tx: &mut Tx, entries: &[EndedEntry], reason: &'static str, now: UnixMillis) -> Result<Vec<Farewell>> {
+pub async fn end_families_of_entries(
+    tx: &mut Tx,
+    entries: &[EndedEntry],
+    reason: &'static str,
+    now: UnixMillis,
+) -> Result<Vec<Farewell>> {
     let mut ended = Vec::new();
     for chunk in entries.chunks(LIST) {
         let rows: Vec<Farewell> = tx
@@ -246,7 +275,11 @@ pub async fn end_families_of_entries(tx: &mut Tx, entries: &[EndedEntry], reason
 ///
 /// # Errors
 /// The database's.
-pub async fn end_families_of_application(tx: &mut Tx, application: &ApplicationId, now: UnixMillis) -> Result<Vec<Farewell>> {
+pub async fn end_families_of_application(
+    tx: &mut Tx,
+    application: &ApplicationId,
+    now: UnixMillis,
+) -> Result<Vec<Farewell>> {
     tx.query(
         "UPDATE token_families SET ended_at = $2, end_reason = 'application_disabled'
          WHERE application_id = $1 AND ended_at IS NULL RETURNING application_id, user_id, sid",

@@ -100,15 +100,23 @@ pub async fn insert(tx: &mut Tx, key: &SigningKey) -> Result<()> {
 ///
 /// # Errors
 /// The database's.
-pub async fn retire(tx: &mut Tx, alg: Alg, but: &KeyId, sign_until: UnixMillis, verify_until: UnixMillis) -> Result<()> {
-    tx.query("UPDATE signing_keys SET sign_until = $3, verify_until = $4 WHERE alg = $1 AND kid <> $2 AND sign_until > $3")
-        .bind(alg.name())
-        .bind(but.as_str().to_owned())
-        .bind(sign_until.0)
-        .bind(verify_until.0)
-        .execute()
-        .await
-        .map(|_| ())
+pub async fn retire(
+    tx: &mut Tx,
+    alg: Alg,
+    but: &KeyId,
+    sign_until: UnixMillis,
+    verify_until: UnixMillis,
+) -> Result<()> {
+    tx.query(
+        "UPDATE signing_keys SET sign_until = $3, verify_until = $4 WHERE alg = $1 AND kid <> $2 AND sign_until > $3",
+    )
+    .bind(alg.name())
+    .bind(but.as_str().to_owned())
+    .bind(sign_until.0)
+    .bind(verify_until.0)
+    .execute()
+    .await
+    .map(|_| ())
 }
 
 /// Takes the lock under which keys are made, so that two nodes at their first start make one set.

@@ -159,7 +159,9 @@ pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis
         .bind(id.as_str().to_owned())
         .optional()
         .await?;
-    let Some((failures, since, locked_until)) = before else { return Ok(()) };
+    let Some((failures, since, locked_until)) = before else {
+        return Ok(());
+    };
     let before = Counter { failures, since: UnixMillis(since), locked_until: UnixMillis(locked_until) };
     let after = before.failed(rule, now);
     if after != before {
@@ -209,8 +211,10 @@ pub async fn rehash(tx: &mut Tx, id: &UserId, old: &str, new: &str) -> Result<()
 /// # Errors
 /// The database's.
 pub async fn an_operator_exists(conn: &mut Conn) -> Result<bool> {
-    let row: Option<(String,)> =
-        conn.query("SELECT id FROM users WHERE realm = 'operator' AND kind = 'operator' AND state = 'active' LIMIT 1").optional().await?;
+    let row: Option<(String,)> = conn
+        .query("SELECT id FROM users WHERE realm = 'operator' AND kind = 'operator' AND state = 'active' LIMIT 1")
+        .optional()
+        .await?;
     Ok(row.is_some())
 }
 
@@ -219,8 +223,10 @@ pub async fn an_operator_exists(conn: &mut Conn) -> Result<bool> {
 /// # Errors
 /// The database's.
 pub async fn is_last_operator(conn: &mut Conn, id: &UserId) -> Result<bool> {
-    let rows: Vec<(String,)> =
-        conn.query("SELECT id FROM users WHERE realm = 'operator' AND kind = 'operator' AND state = 'active' LIMIT 2").all().await?;
+    let rows: Vec<(String,)> = conn
+        .query("SELECT id FROM users WHERE realm = 'operator' AND kind = 'operator' AND state = 'active' LIMIT 2")
+        .all()
+        .await?;
     Ok(rows.len() == 1 && rows[0].0 == id.as_str())
 }
 

@@ -68,8 +68,7 @@ impl From<&Http> for Limits {
         Self {
             header_timeout: Duration::from_millis(http.header_timeout_ms),
             idle_timeout,
-            answer_timeout: Duration::from_millis(http.body_timeout_ms + http.request_timeout_ms)
-                + idle_timeout,
+            answer_timeout: Duration::from_millis(http.body_timeout_ms + http.request_timeout_ms) + idle_timeout,
             handshake_timeout: Duration::from_secs(10),
             grace: Duration::from_secs(15),
             max_header_bytes: http.max_header_bytes,
@@ -123,10 +122,7 @@ pub async fn serve(
 /// A connection that failed before we had it is its client's matter; the lack of descriptors passes, so wait for it.
 async fn recover(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    if !matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
-    ) {
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
         tracing::error!(%error, "no connection can be accepted");
         sleep(Duration::from_millis(100)).await;
     }
@@ -177,11 +173,7 @@ impl Door {
     }
 
     /// Speaks HTTP until the client leaves, loses our patience, or we stop.
-    async fn talk<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        &self,
-        io: T,
-        peer: SocketAddr,
-    ) {
+    async fn talk<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, io: T, peer: SocketAddr) {
         let watch = Watch::start(Patience::from(&self.limits));
         let io = TokioIo::new(Watched::new(io, Arc::clone(&watch)));
         let (app, seen) = (self.app.clone(), Arc::clone(&watch));
@@ -240,52 +232,36 @@ mod tests {
     async fn start(change: impl FnOnce(&mut Limits)) -> Running {
         let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (inside, go_on) = (Arc::clone(&entered), Arc::clone(&release));
-        let app =
-            Router::new()
-                .route(
-                    "/who",
-                    get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move {
-                        peer.ip().to_string()
-                    }),
-                )
-                .route(
-                    "/slow",
-                    get(|| async move {
-                        inside.notify_one();
-                        go_on.notified().await;
-                        "done"
-                    }),
-                );
+        let app = Router::new()
+            .route("/who", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
+            .route(
+                "/slow",
+                get(|| async move {
+                    inside.notify_one();
+                    go_on.notified().await;
+                    "done"
+                }),
+            );
         let mut limits = Limits::from(&Http::default());
         change(&mut limits);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let task = tokio::spawn(serve(listener, None, app, limits, stop.clone()));
-        Running {
-            address,
-            stop,
-            task,
-            entered,
-            release,
-        }
+        Running { address, stop, task, entered, release }
     }
 
     /// Everything the server sends until it closes.
     async fn rest(stream: &mut TcpStream) -> String {
         let mut bytes = Vec::new();
         // A reset is an end too.
-        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut bytes))
-            .await
-            .expect("the server closes");
+        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut bytes)).await.expect("the server closes");
         String::from_utf8(bytes).unwrap()
     }
 
     async fn some(stream: &mut TcpStream) -> String {
         let mut bytes = [0; 4096];
-        let count = timeout(Duration::from_secs(5), stream.read(&mut bytes))
-            .await
-            .expect("the server answers")
-            .unwrap();
+        let count =
+            timeout(Duration::from_secs(5), stream.read(&mut bytes)).await.expect("the server answers").unwrap();
         String::from_utf8(bytes[..count].to_vec()).unwrap()
     }
 
@@ -296,10 +272,7 @@ mod tests {
         for _ in 0..2 {
             stream.write_all(ASK).await.unwrap();
             let answer = some(&mut stream).await;
-            assert!(
-                answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"),
-                "{answer}"
-            );
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"), "{answer}");
         }
         assert_eq!(rest(&mut stream).await, "");
     }
@@ -328,10 +301,7 @@ mod tests {
     async fn a_head_longer_than_the_limit_is_refused() {
         let running = start(|limits| limits.max_header_bytes = 8192).await;
         let mut stream = TcpStream::connect(running.address).await.unwrap();
-        let head = format!(
-            "GET /who HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n",
-            "x".repeat(9000)
-        );
+        let head = format!("GET /who HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "x".repeat(9000));
         stream.write_all(head.as_bytes()).await.unwrap();
         assert!(rest(&mut stream).await.starts_with("HTTP/1.1 431"));
     }
@@ -355,9 +325,7 @@ mod tests {
         idle.write_all(ASK).await.unwrap();
         assert!(some(&mut idle).await.contains("200"));
         let mut busy = TcpStream::connect(running.address).await.unwrap();
-        busy.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
+        busy.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         running.entered.notified().await;
         running.stop.cancel();
         assert_eq!(rest(&mut idle).await, "");
@@ -372,15 +340,10 @@ mod tests {
     async fn a_request_that_outlasts_the_grace_is_cut_off() {
         let running = start(|limits| limits.grace = Duration::from_millis(50)).await;
         let mut busy = TcpStream::connect(running.address).await.unwrap();
-        busy.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
-            .await
-            .unwrap();
+        busy.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         running.entered.notified().await;
         running.stop.cancel();
-        timeout(Duration::from_secs(5), running.task)
-            .await
-            .unwrap()
-            .unwrap();
+        timeout(Duration::from_secs(5), running.task).await.unwrap().unwrap();
         assert_eq!(rest(&mut busy).await, "");
     }
 }

@@ -1,5 +1,7 @@
 //! For those who run Muster: liveness, readiness, metrics.
 
+use std::fmt::Write as _;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -31,9 +33,10 @@ pub async fn metrics(State(rooms): State<Rooms>, ClientIp(ip): ClientIp, headers
     if !ip.is_loopback() || forwarded {
         return super::pages::error::not_found().await;
     }
-    let mut text = rooms.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render).unwrap_or_default();
+    let mut text =
+        rooms.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render).unwrap_or_default();
     text.push_str("# TYPE muster_sql_statements_total counter\n");
-    text.push_str(&format!("muster_sql_statements_total {}\n", statements()));
+    let _ = writeln!(text, "muster_sql_statements_total {}", statements());
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

@@ -82,8 +82,26 @@ fn a_file_uses_only_the_floors_below_it() {
 #[test]
 fn the_pure_floors_wait_for_nothing_and_ask_nobody() {
     let forbidden = [
-        "async", "await", "tokio", "sqlx", "axum", "hyper", "reqwest", "tower_sessions", "josekit", "argon2", "aws_lc_rs",
-        "SystemTime", "Instant", "now_utc", "std::fs", "std::env", "std::process", "std::thread", "println!", "tracing",
+        "async",
+        "await",
+        "tokio",
+        "sqlx",
+        "axum",
+        "hyper",
+        "reqwest",
+        "tower_sessions",
+        "josekit",
+        "argon2",
+        "aws_lc_rs",
+        "SystemTime",
+        "Instant",
+        "now_utc",
+        "std::fs",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "println!",
+        "tracing",
     ];
     let pure: Vec<Source> = all().into_iter().filter(|file| file.is_in(&["src/kernel/", "src/domain/"])).collect();
     none(forbidden.iter().flat_map(|word| only_in(&pure, word, &[])).collect());
@@ -114,7 +132,8 @@ fn a_crate_is_named_only_where_it_belongs() {
         for file in files.iter().filter(|file| !file.is_in(places)) {
             for at in file.places_of(name).filter(|at| is_crate(file, *at, name)) {
                 // What flows answer with when the database fails has no name of ours; edges turn it into words.
-                let error = name == "sqlx" && file.code[at..].starts_with("sqlx::Error") && floor(file.room()) >= Some(3);
+                let error =
+                    name == "sqlx" && file.code[at..].starts_with("sqlx::Error") && floor(file.room()) >= Some(3);
                 if !error {
                     breaches.push(format!("{}:{} names {name}", file.path, file.line(at)));
                 }
@@ -130,7 +149,9 @@ fn a_crate_is_named_only_where_it_belongs() {
 /// Whether a word is the root of a path (`sqlx::…`, `use sqlx`) and not a part of one, a field or a variable.
 fn is_crate(file: &Source, at: usize, name: &str) -> bool {
     let (before, after) = (file.code[..at].trim_end(), &file.code[at + name.len()..]);
-    !before.ends_with("::") && !before.ends_with('.') && (after.starts_with("::") || (before.ends_with("use") && after.starts_with(';')))
+    !before.ends_with("::")
+        && !before.ends_with('.')
+        && (after.starts_with("::") || (before.ends_with("use") && after.starts_with(';')))
 }
 
 #[test]
@@ -231,14 +252,26 @@ fn the_libraries_we_chose_are_listed_and_really_used() {
 #[test]
 fn there_is_no_second_jose_library() {
     const OTHERS: [&str; 12] = [
-        "jsonwebtoken", "jwt-simple", "jwt", "biscuit", "frank_jwt", "jose", "jose-jwk", "jose-jws", "jose-b64", "jws", "jwtk",
+        "jsonwebtoken",
+        "jwt-simple",
+        "jwt",
+        "biscuit",
+        "frank_jwt",
+        "jose",
+        "jose-jwk",
+        "jose-jws",
+        "jose-b64",
+        "jws",
+        "jwtk",
         "alcoholic_jwt",
     ];
     let lock: toml::Table = std::fs::read_to_string(root().join("Cargo.lock")).unwrap().parse().unwrap();
     let packages = lock["package"].as_array().unwrap();
-    let muster = packages.iter().find(|package| package["name"].as_str() == Some("muster")).expect("the lock file has us");
+    let muster =
+        packages.iter().find(|package| package["name"].as_str() == Some("muster")).expect("the lock file has us");
     let direct: Vec<&str> = muster["dependencies"].as_array().unwrap().iter().filter_map(|one| one.as_str()).collect();
-    let others: Vec<&&str> = direct.iter().filter(|one| OTHERS.contains(&one.split(' ').next().unwrap_or_default())).collect();
+    let others: Vec<&&str> =
+        direct.iter().filter(|one| OTHERS.contains(&one.split(' ').next().unwrap_or_default())).collect();
     assert!(direct.iter().any(|one| one.starts_with("josekit")) && others.is_empty(), "{others:?} beside josekit");
 }
 
@@ -253,7 +286,9 @@ fn no_token_is_put_together_by_hand() {
             }
         }
         // `json!({ "alg": …, "typ": … })`, whatever its layout.
-        let near = |word: &str| file.literals.iter().filter(move |(_, text)| text == word).map(|(line, _)| *line).collect::<Vec<_>>();
+        let near = |word: &str| {
+            file.literals.iter().filter(move |(_, text)| text == word).map(|(line, _)| *line).collect::<Vec<_>>()
+        };
         for alg in near("\"alg\"") {
             if near("\"typ\"").iter().any(|typ| typ.abs_diff(alg) <= 4) {
                 breaches.push(format!("{}:{alg} builds a token's header", file.path));

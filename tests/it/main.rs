@@ -3,6 +3,14 @@
 //! A folder is a specification or a story, a test a sentence of the product. `support` builds worlds and the people in
 //! them; who acts is a type (`Browser`, `Client`, `Receiver`, `Installation`), and each can only do what that one could.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::pedantic,
+    clippy::type_complexity,
+    clippy::err_expect,
+    reason = "a test says what it expects by failing, and is read once"
+)]
+
 mod access;
 mod architecture;
 mod clients;

@@ -61,7 +61,9 @@ fn every_row_has_a_test_or_is_named_as_open() {
     for row in &rows {
         match (marked.get(*row), unique.contains(row)) {
             (None, false) => faults.push(format!("{row} has neither a test nor a line in open_rows.txt")),
-            (Some(places), true) => faults.push(format!("{row} has a test ({}): take it out of open_rows.txt", places.join(", "))),
+            (Some(places), true) => {
+                faults.push(format!("{row} has a test ({}): take it out of open_rows.txt", places.join(", ")))
+            }
             (Some(_), false) | (None, true) => {}
         }
     }

@@ -31,7 +31,9 @@ pub fn rust_files(folders: &[&str]) -> Vec<Source> {
 }
 
 fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             collect(&path, into);
@@ -105,8 +107,11 @@ impl Source {
 
 /// The names that follow `crate::`: one, or the members of a group in braces.
 fn first_names(rest: &str) -> Vec<String> {
-    let name = |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    let Some(group) = rest.trim_start().strip_prefix('{') else { return vec![name(rest)] };
+    let name =
+        |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let Some(group) = rest.trim_start().strip_prefix('{') else {
+        return vec![name(rest)];
+    };
     let (mut depth, mut names, mut member) = (0, Vec::new(), String::new());
     for c in group.chars() {
         match c {
@@ -130,7 +135,8 @@ fn unit_tests(code: &str) -> Option<usize> {
     code.match_indices("#[cfg(test)]").map(|(at, _)| at).find(|at| {
         let rest = code[at + "#[cfg(test)]".len()..].trim_start();
         let rest = rest.strip_prefix("pub ").unwrap_or(rest);
-        let words = rest.strip_prefix("mod ").map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'));
+        let words =
+            rest.strip_prefix("mod ").map(|rest| rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'));
         words.is_some_and(|rest| rest.trim_start().starts_with('{'))
     })
 }
@@ -186,11 +192,15 @@ fn piece(chars: &[char], at: usize, before: &str) -> Piece {
 
 impl Piece {
     fn end(self, chars: &[char], at: usize) -> usize {
-        let until = |from: usize, stop: &dyn Fn(usize) -> Option<usize>| (from..chars.len()).find_map(stop).unwrap_or(chars.len());
+        let until = |from: usize, stop: &dyn Fn(usize) -> Option<usize>| {
+            (from..chars.len()).find_map(stop).unwrap_or(chars.len())
+        };
         match self {
             Self::Code => at + 1,
             Self::Comment if chars[at + 1] == '/' => until(at, &|n| (chars[n] == '\n').then_some(n)),
-            Self::Comment => until(at + 2, &|n| (chars[n] == '/' && chars[n - 1] == '*' && n > at + 2).then_some(n + 1)),
+            Self::Comment => {
+                until(at + 2, &|n| (chars[n] == '/' && chars[n - 1] == '*' && n > at + 2).then_some(n + 1))
+            }
             Self::Text => {
                 let quote = chars[at];
                 let mut n = at + 1;
@@ -200,7 +210,8 @@ impl Piece {
                 (n + 1).min(chars.len())
             }
             Self::Raw(marks) => until(at + marks + 2, &|n| {
-                let closed = chars[n] == '"' && chars[n + 1..].iter().take(marks).filter(|c| **c == '#').count() == marks;
+                let closed =
+                    chars[n] == '"' && chars[n + 1..].iter().take(marks).filter(|c| **c == '#').count() == marks;
                 closed.then_some(n + 1 + marks)
             }),
         }

@@ -64,7 +64,11 @@ fn variable(name: &str, shop_secret: &str) -> Option<String> {
 /// What there is to see, and how.
 pub fn guide(issuer: &str, shop_url: &str, folder: &Path) -> String {
     let mut rows = vec![["user name", "password", "who that is"].map(str::to_owned).to_vec()];
-    rows.extend(PEOPLE.iter().map(|(name, note)| vec![(*name).to_owned(), password(name).unwrap_or_default(), (*note).to_owned()]));
+    rows.extend(
+        PEOPLE
+            .iter()
+            .map(|(name, note)| vec![(*name).to_owned(), password(name).unwrap_or_default(), (*note).to_owned()]),
+    );
     let people = table(&rows).replace('\n', "\n  ");
     let mut text = String::new();
     let _ = write!(

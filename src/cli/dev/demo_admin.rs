@@ -80,7 +80,10 @@ impl Admin for DemoAdmin {
 
     async fn give(&self, acting_user_id: &str, key: &str) -> Result<ReceiptText, String> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
-        let binding = Binding { id: BindingId::fresh(), ..taken.ok_or("The board does not know this row. Load the page again.")? };
+        let binding = Binding {
+            id: BindingId::fresh(),
+            ..taken.ok_or("The board does not know this row. Load the page again.")?
+        };
         let picture = self.picture().await?;
         let row = picture.row(&binding, false).ok_or("The group is not there any more.")?;
         let change = Change::Bind { org: picture.org.id.clone(), binding: binding.clone() };
@@ -108,12 +111,17 @@ impl DemoAdmin {
     }
 
     async fn picture(&self) -> Result<Picture, String> {
-        self.read().await.map_err(|error| unreadable(&error))?.ok_or_else(|| "The demo's organisation is gone.".to_owned())
+        self.read()
+            .await
+            .map_err(|error| unreadable(&error))?
+            .ok_or_else(|| "The demo's organisation is gone.".to_owned())
     }
 
     async fn read(&self) -> anyhow::Result<Option<Picture>> {
         let mut conn = self.app.db.read().await?;
-        let Some(org) = orgs::by_slug(&mut conn, demo::ORG).await? else { return Ok(None) };
+        let Some(org) = orgs::by_slug(&mut conn, demo::ORG).await? else {
+            return Ok(None);
+        };
         let mut names = Names::default();
         names.learn(&mut conn, demo::ORG).await?;
         let mut members = Vec::new();
@@ -139,11 +147,15 @@ fn unreadable(error: &dyn Display) -> String {
 impl Picture {
     /// A group's binding as a row; a direct one is not on the board.
     fn row(&self, binding: &Binding, held: bool) -> Option<Row> {
-        let Subject::Group(id) = &binding.subject else { return None };
+        let Subject::Group(id) = &binding.subject else {
+            return None;
+        };
         let (group, inside) = self.groups.iter().find(|(group, _)| group.id == *id)?;
         let (word, scope) = match &binding.scope {
             Scope::Org => (self.org.slug.clone(), self.org.name.clone()),
-            Scope::Project(id) => (self.names.of(id.as_str()).to_owned(), format!("project {}", self.names.of(id.as_str()))),
+            Scope::Project(id) => {
+                (self.names.of(id.as_str()).to_owned(), format!("project {}", self.names.of(id.as_str())))
+            }
             Scope::AllProjects => ("*".to_owned(), "all projects".to_owned()),
         };
         Some(Row {
@@ -194,7 +206,9 @@ impl Picture {
 
     /// What a change did, in lines for people.
     fn receipt(&self, title: String, receipt: &Receipt) -> ReceiptText {
-        let line = |member: &MembershipId, held: &[Held]| format!("{}: {}", self.name(member), words::grants(held, &self.names));
+        let line = |member: &MembershipId, held: &[Held]| {
+            format!("{}: {}", self.name(member), words::grants(held, &self.names))
+        };
         let lost = receipt.members.iter().filter(|member| !member.lost.is_empty());
         let gained = receipt.members.iter().filter(|member| !member.gained.is_empty());
         let out = receipt.members.iter().filter(|member| member.verdict == Verdict::End);
@@ -208,18 +222,24 @@ impl Picture {
             lost: lost.map(|member| line(&member.member, &member.lost)).collect(),
             gained: gained.map(|member| line(&member.member, &member.gained)).collect(),
             ended,
-            told: told.map(|told| format!("{} was sent {}", told.client_id, count(told.logout_tokens, "logout token"))).collect(),
+            told: told
+                .map(|told| format!("{} was sent {}", told.client_id, count(told.logout_tokens, "logout token")))
+                .collect(),
         }
     }
 
     /// Who was in the group and lost nothing, because something else gives them the same.
     fn keepers(&self, taken: &Binding, receipt: &Receipt) -> Vec<String> {
-        let Subject::Group(from) = &taken.subject else { return Vec::new() };
+        let Subject::Group(from) = &taken.subject else {
+            return Vec::new();
+        };
         let inside = self.groups.iter().find(|(group, _)| group.id == *from).map(|(_, inside)| inside);
-        let kept = inside.into_iter().flatten().filter(|id| !receipt.members.iter().any(|member| member.member == **id));
+        let kept =
+            inside.into_iter().flatten().filter(|id| !receipt.members.iter().any(|member| member.member == **id));
         kept.filter_map(|id| {
             let by = self.givers(taken, id);
-            (!by.is_empty()).then(|| format!("{} keeps {}: {} gives it too", self.name(id), self.grant(taken), by.join(" and ")))
+            (!by.is_empty())
+                .then(|| format!("{} keeps {}: {} gives it too", self.name(id), self.grant(taken), by.join(" and ")))
         })
         .collect()
     }
@@ -230,7 +250,8 @@ impl Picture {
             let wide = other.scope == Scope::AllProjects && matches!(taken.scope, Scope::Project(_));
             other.id != taken.id && other.role == taken.role && (other.scope == taken.scope || wide)
         };
-        let group = |id: &GroupId| self.groups.iter().find(|(group, inside)| group.id == *id && inside.contains(member));
+        let group =
+            |id: &GroupId| self.groups.iter().find(|(group, inside)| group.id == *id && inside.contains(member));
         let by = self.bindings.iter().filter(same).filter_map(|other| match &other.subject {
             Subject::Member(id) => (id == member).then(|| "a role of their own".to_owned()),
             Subject::Group(id) => group(id).map(|(group, _)| group.name.clone()),

@@ -23,7 +23,10 @@ pub fn folder(report: &mut Report, config: &Config) -> bool {
             return false;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            report.warn(format_args!("the data folder {shown} is not there yet"), "`muster serve` makes it at its first start");
+            report.warn(
+                format_args!("the data folder {shown} is not there yet"),
+                "`muster serve` makes it at its first start",
+            );
             return false;
         }
         Err(error) => {
@@ -32,15 +35,24 @@ pub fn folder(report: &mut Report, config: &Config) -> bool {
         }
     };
     if mode & 0o022 != 0 {
-        report.fail(format_args!("others may write to the data folder {shown} (mode {mode:o})"), format_args!("chmod 700 {shown}"));
+        report.fail(
+            format_args!("others may write to the data folder {shown} (mode {mode:o})"),
+            format_args!("chmod 700 {shown}"),
+        );
     } else if mode & 0o055 != 0 {
-        report.warn(format_args!("others may look into the data folder {shown} (mode {mode:o})"), format_args!("chmod 700 {shown}"));
+        report.warn(
+            format_args!("others may look into the data folder {shown} (mode {mode:o})"),
+            format_args!("chmod 700 {shown}"),
+        );
     } else {
         report.ok(format_args!("the data folder {shown} is its owner's alone"));
     }
     match probe(path) {
         Ok(()) => report.ok("the disk under it can be written to"),
-        Err(error) => report.fail(format_args!("nothing can be written to {shown}: {error}"), "free space, or look at the owner and the mount"),
+        Err(error) => report.fail(
+            format_args!("nothing can be written to {shown}: {error}"),
+            "free space, or look at the owner and the mount",
+        ),
     }
     true
 }
@@ -57,17 +69,19 @@ fn probe(folder: &Path) -> io::Result<()> {
 
 /// The instance key, if there is one that may be used.
 pub fn instance_key(report: &mut Report, config: &Config) -> Option<[u8; 32]> {
-    let (key, place) = match &config.keys.instance_key {
-        Some(text) => (instance_key::from_text(text.expose()), "keys.instance_key".to_owned()),
-        None => {
-            let path = config.instance_key_file();
-            // Looking must not make one.
-            if !path.exists() {
-                report.warn(format_args!("the instance key {} is not there yet", path.display()), "`muster serve` makes it at its first start");
-                return None;
-            }
-            (instance_key::load_or_create(&path), path.display().to_string())
+    let (key, place) = if let Some(text) = &config.keys.instance_key {
+        (instance_key::from_text(text.expose()), "keys.instance_key".to_owned())
+    } else {
+        let path = config.instance_key_file();
+        // Looking must not make one.
+        if !path.exists() {
+            report.warn(
+                format_args!("the instance key {} is not there yet", path.display()),
+                "`muster serve` makes it at its first start",
+            );
+            return None;
         }
+        (instance_key::load_or_create(&path), path.display().to_string())
     };
     match key {
         Ok(key) => {
@@ -75,7 +89,10 @@ pub fn instance_key(report: &mut Report, config: &Config) -> Option<[u8; 32]> {
             Some(key)
         }
         Err(error) => {
-            report.fail(format_args!("the instance key can't be used: {error}"), "correct it, or bring back the key that the database was made with");
+            report.fail(
+                format_args!("the instance key can't be used: {error}"),
+                "correct it, or bring back the key that the database was made with",
+            );
             None
         }
     }
@@ -116,7 +133,9 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let key = parent.path().join("keys/instance.key");
         instance_key::load_or_create(&key).unwrap();
-        for (folder, file, expected) in [(0o700, 0o600, (0, 0)), (0o755, 0o600, (0, 1)), (0o777, 0o600, (1, 0)), (0o700, 0o640, (1, 0))] {
+        for (folder, file, expected) in
+            [(0o700, 0o600, (0, 0)), (0o755, 0o600, (0, 1)), (0o777, 0o600, (1, 0)), (0o700, 0o640, (1, 0))]
+        {
             fs::set_permissions(parent.path(), fs::Permissions::from_mode(folder)).unwrap();
             fs::set_permissions(&key, fs::Permissions::from_mode(file)).unwrap();
             let (_, report) = looked(parent.path());

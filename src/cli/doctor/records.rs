@@ -31,18 +31,27 @@ pub async fn keys(report: &mut Report, app: &App) -> anyhow::Result<()> {
         Err(Mismatch::Store(error)) => return Err(error.into()),
     }
     if let Err(error) = rotate_keys::load(app).await {
-        report.fail(format_args!("the signing keys can't be read: {error}"), "bring the database back from a backup, or remove that key");
+        report.fail(
+            format_args!("the signing keys can't be read: {error}"),
+            "bring the database back from a backup, or remove that key",
+        );
         return Ok(());
     }
     for alg in rotate_keys::wanted(app).await? {
         if live.iter().any(|key| key.alg == alg && key.sign_from <= now && now < key.sign_until) {
             report.ok(format_args!("a key signs {alg}"));
         } else {
-            report.fail(format_args!("no key signs {alg} now"), "start `muster serve`, which makes it, or run `muster keys rotate`");
+            report.fail(
+                format_args!("no key signs {alg} now"),
+                "start `muster serve`, which makes it, or run `muster keys rotate`",
+            );
         }
     }
     if live.iter().any(|key| key.created_at > now.plus(MINUTE)) {
-        report.fail("the clock is behind: the database has a key that was made later", "set the clock, and keep it with NTP");
+        report.fail(
+            "the clock is behind: the database has a key that was made later",
+            "set the clock, and keep it with NTP",
+        );
     }
     Ok(())
 }

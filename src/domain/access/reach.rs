@@ -58,7 +58,9 @@ impl Reach {
         if *role == Role::OrgOwner || !scope.fits(role) {
             return false;
         }
-        let Self::Member { grants, own } = self else { return true };
+        let Self::Member { grants, own } = self else {
+            return true;
+        };
         if grants.holds(&Role::OrgAdmin, &Scope::Org) {
             return true;
         }
@@ -111,7 +113,9 @@ mod tests {
         assert!(admin.may_bind(&Role::BillingAdmin, &Scope::Org) && admin.may_bind(&Role::ProjectAdmin, &other));
         assert!(!admin.may_bind(&Role::OrgOwner, &Scope::Org));
         let project_admin = reach(Role::ProjectAdmin, web.clone(), OwnRoles::new());
-        assert!(project_admin.may_bind(&Role::ProjectAdmin, &web) && !project_admin.may_bind(&Role::ProjectReader, &other));
+        assert!(
+            project_admin.may_bind(&Role::ProjectAdmin, &web) && !project_admin.may_bind(&Role::ProjectReader, &other)
+        );
         assert!(!project_admin.may_bind(&Role::OrgReader, &Scope::Org));
         let iam = reach(Role::IamAdmin, Scope::Org, OwnRoles::new());
         assert!(iam.may_bind(&Role::IamViewer, &Scope::Org) && !iam.may_bind(&Role::OrgAdmin, &Scope::Org));

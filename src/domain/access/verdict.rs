@@ -17,7 +17,7 @@ pub enum Policy {
     /// Any loss ends the session.
     #[default]
     Strict,
-    /// KakaoCloud's rule: leaving a group always ends it; other losses narrow unless nothing is left.
+    /// `KakaoCloud`'s rule: leaving a group always ends it; other losses narrow unless nothing is left.
     Standing,
     /// Losses narrow; the session ends when nothing is left or an administrator's role was lost.
     Narrow,

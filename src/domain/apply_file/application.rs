@@ -127,7 +127,13 @@ impl ApplicationTable {
 
     /// The registration that the table describes.
     #[must_use]
-    pub fn registration(&self, id: ApplicationId, org: Option<OrgId>, state: ApplicationState, secrets: Vec<Digest>) -> Application {
+    pub fn registration(
+        &self,
+        id: ApplicationId,
+        org: Option<OrgId>,
+        state: ApplicationState,
+        secrets: Vec<Digest>,
+    ) -> Application {
         Application {
             id,
             client_id: self.client_id.clone(),

@@ -88,7 +88,9 @@ fn organisation(table: &OrganisationTable, faults: &mut Faults) {
 }
 
 fn check_person(here: &str, person: &PersonTable, faults: &mut Faults) {
-    let optional = |text: Option<&String>, check: fn(&str) -> Result<(), &'static str>| filled(text).map_or(Ok(()), |text| check(&text));
+    let optional = |text: Option<&String>, check: fn(&str) -> Result<(), &'static str>| {
+        filled(text).map_or(Ok(()), |text| check(&text))
+    };
     for (field, verdict) in [
         ("user_name", identifier::check_user_name(&person.user_name)),
         ("email", optional(person.email.as_ref(), identifier::check_email)),
@@ -111,7 +113,11 @@ fn check_person(here: &str, person: &PersonTable, faults: &mut Faults) {
 fn shared_identifiers(table: &OrganisationTable, faults: &mut Faults) {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     for person in &table.people {
-        let texts = [("user_name", Some(&person.user_name)), ("email", person.email.as_ref()), ("phone", person.phone.as_ref())];
+        let texts = [
+            ("user_name", Some(&person.user_name)),
+            ("email", person.email.as_ref()),
+            ("phone", person.phone.as_ref()),
+        ];
         for (field, text) in texts {
             let Some(text) = filled(text) else { continue };
             if let Some(other) = taken.insert(identifier::key(&text), &person.user_name)

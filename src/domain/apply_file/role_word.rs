@@ -36,12 +36,17 @@ impl FromStr for RoleWord {
             Some((role, "*")) => (role, Place::AllProjects),
             Some((role, key)) => (role, Place::Project(key.to_owned())),
         };
-        let role: Role = role.parse().map_err(|unknown: crate::domain::access::role::UnknownRole| unknown.to_string())?;
+        let role: Role =
+            role.parse().map_err(|unknown: crate::domain::access::role::UnknownRole| unknown.to_string())?;
         if role == Role::OrgOwner {
-            return Err("org.owner can't be given: an organisation has one owner, the one that `owner` names".to_owned());
+            return Err(
+                "org.owner can't be given: an organisation has one owner, the one that `owner` names".to_owned()
+            );
         }
         match (role.level(), &place) {
-            (Level::Project, Place::Org) => Err(format!("\"{role}\" needs a project: \"{role}:<key>\", or \"{role}:*\" for all")),
+            (Level::Project, Place::Org) => {
+                Err(format!("\"{role}\" needs a project: \"{role}:<key>\", or \"{role}:*\" for all"))
+            }
             (Level::Org, Place::Project(_) | Place::AllProjects) => {
                 Err(format!("\"{role}\" is held on the organisation, not on a project: write \"{role}\""))
             }

@@ -81,7 +81,9 @@ fn a_whole_file_is_read_and_absent_keys_have_their_defaults() {
 #[test]
 fn an_application_that_says_little_is_confidential_with_pkce_and_every_scope() {
     let file = ApplyFile::parse(WORLD).expect("a good file");
-    let built = |table: &ApplicationTable| table.registration(ApplicationId::from_u128(1), None, ApplicationState::Active, vec![]);
+    let built = |table: &ApplicationTable| {
+        table.registration(ApplicationId::from_u128(1), None, ApplicationState::Active, vec![])
+    };
     let shop = built(&file.applications[0]);
     assert_eq!(shop.grant_types, [GrantType::AuthorizationCode, GrantType::RefreshToken]);
     assert_eq!((shop.id_token_alg, shop.access_token_alg, shop.claims_budget), (Alg::Rs256, Alg::Es256, 4096));
@@ -109,34 +111,62 @@ fn a_key_that_nobody_knows_is_refused_rather_than_passed_over() {
 fn names_that_stand_twice_are_named_with_their_table() {
     let again = |table: &str| format!("{WORLD}\n{table}");
     let faults = |text: &str| ApplyFile::parse(text).map(|_| ()).expect_err("a doubled name").to_string();
-    assert!(faults(&again("[[application]]\nclient_id = \"shop\"\nname = \"S\"")).contains("application: client_id \"shop\" stands twice"));
-    assert!(faults(&again("[[organisation]]\nslug = \"acme\"\nname = \"A\"\nowner = \"o\"")).contains("organisation: slug \"acme\" stands twice"));
+    assert!(
+        faults(&again("[[application]]\nclient_id = \"shop\"\nname = \"S\""))
+            .contains("application: client_id \"shop\" stands twice")
+    );
+    assert!(
+        faults(&again("[[organisation]]\nslug = \"acme\"\nname = \"A\"\nowner = \"o\""))
+            .contains("organisation: slug \"acme\" stands twice")
+    );
     let second = |table: &str| refused("[[organisation.role]]", &format!("{table}\n  [[organisation.role]]"));
-    assert_eq!(second("[[organisation.group]]\nname = \"WEB TEAM\""), ["organisation \"acme\", group: name \"WEB TEAM\" stands twice"]);
-    assert_eq!(second("[[organisation.project]]\nkey = \"web\"\nname = \"W\""), ["organisation \"acme\", project: key \"web\" stands twice"]);
-    assert_eq!(second("[[organisation.person]]\nuser_name = \"Ana\""), ["organisation \"acme\", person: user_name \"Ana\" stands twice"]);
+    assert_eq!(
+        second("[[organisation.group]]\nname = \"WEB TEAM\""),
+        ["organisation \"acme\", group: name \"WEB TEAM\" stands twice"]
+    );
+    assert_eq!(
+        second("[[organisation.project]]\nkey = \"web\"\nname = \"W\""),
+        ["organisation \"acme\", project: key \"web\" stands twice"]
+    );
+    assert_eq!(
+        second("[[organisation.person]]\nuser_name = \"Ana\""),
+        ["organisation \"acme\", person: user_name \"Ana\" stands twice"]
+    );
 }
 
 #[test]
 fn an_identifier_belongs_to_one_person() {
     let found = refused("\"olivia@acme.test\"", "\"ANA@acme.test\"");
-    assert_eq!(found, ["organisation \"acme\", person \"ana\": email \"ana@acme.test\" identifies person \"olivia\" too"]);
+    assert_eq!(
+        found,
+        ["organisation \"acme\", person \"ana\": email \"ana@acme.test\" identifies person \"olivia\" too"]
+    );
 }
 
 #[test]
 fn an_organisation_has_one_owner_who_is_one_of_its_people() {
-    assert_eq!(refused("owner = \"olivia\"", "owner = \"bo\""), ["organisation \"acme\": owner \"bo\" is none of its people"]);
+    assert_eq!(
+        refused("owner = \"olivia\"", "owner = \"bo\""),
+        ["organisation \"acme\": owner \"bo\" is none of its people"]
+    );
     assert!(refused("\"org.reader\"", "\"org.owner\"").concat().contains("an organisation has one owner"));
     assert!(refused("owner = \"olivia\"", "owner = \"olivia\"\nowner = \"ana\"").concat().contains("duplicate key"));
 }
 
 #[test]
 fn a_role_that_is_none_or_stands_in_the_wrong_place_is_named() {
-    assert_eq!(refused("\"org.reader\"", "\"org.redaer\""), ["organisation \"acme\", person \"ana\": roles: \"org.redaer\" is no role"]);
+    assert_eq!(
+        refused("\"org.reader\"", "\"org.redaer\""),
+        ["organisation \"acme\", person \"ana\": roles: \"org.redaer\" is no role"]
+    );
     assert!(refused("\"project.admin:web\"", "\"project.admin\"").concat().contains("needs a project"));
     assert!(refused("\"org.reader\"", "\"org.reader:web\"").concat().contains("is held on the organisation"));
     assert!(refused("\"billing.viewer\"", "\"billing viewer\"").concat().contains("binding \"billing viewer\""));
-    assert!(refused("[\"project.read\"]", "[\"project.raed\"]").concat().contains("\"project.raed\" is not in the catalogue"));
+    assert!(
+        refused("[\"project.read\"]", "[\"project.raed\"]")
+            .concat()
+            .contains("\"project.raed\" is not in the catalogue")
+    );
 }
 
 #[test]
@@ -153,7 +183,11 @@ fn a_role_word_finds_its_project_or_says_which_is_missing() {
 
 #[test]
 fn a_binding_has_one_holder_and_a_window() {
-    assert!(refused("group = \"Web team\"", "group = \"Web team\"\nperson = \"ana\"").concat().contains("either a group or a person"));
+    assert!(
+        refused("group = \"Web team\"", "group = \"Web team\"\nperson = \"ana\"")
+            .concat()
+            .contains("either a group or a person")
+    );
     assert!(refused("not_after = \"2027", "not_after = \"2025").concat().contains("not_after must lie after"));
     let open = refused("not_before = \"2026-01-01T00:00:00Z\"\n  not_after = \"2027-01-01T09:00:00+09:00\"", "");
     assert!(open.concat().contains("belongs into the roles"));

@@ -88,7 +88,8 @@ mod tests {
 
     fn judge(used: bool, presented: Presented<'_>, now: i64) -> Decision {
         let challenge = Challenge::try_from(CHALLENGE.to_owned()).expect("well formed");
-        let issued = Issued { client_id: "shop", redirect_uri: URI, challenge: Some(&challenge), expires_at: EXPIRES, used };
+        let issued =
+            Issued { client_id: "shop", redirect_uri: URI, challenge: Some(&challenge), expires_at: EXPIRES, used };
         decide(&issued, &presented, UnixMillis(now))
     }
 
@@ -119,7 +120,13 @@ mod tests {
 
     #[test]
     fn the_redirect_uri_is_compared_as_bytes() {
-        for uri in [None, Some(""), Some("https://shop.example//cb"), Some("https://shop.example/%252Fcb"), Some("https://shop.example/%2fcb")] {
+        for uri in [
+            None,
+            Some(""),
+            Some("https://shop.example//cb"),
+            Some("https://shop.example/%252Fcb"),
+            Some("https://shop.example/%2fcb"),
+        ] {
             assert!(is_burnt(&judge(false, Presented { redirect_uri: uri, ..GOOD }, 1)), "{uri:?}");
         }
     }

@@ -148,7 +148,8 @@ const MAX_SEALED: usize = 5900;
 pub fn check(params: &Params, application: Option<&Application>) -> Result<AuthorizationRequest, Box<Refusal>> {
     let page = |reason| Box::new(Refusal::Page(reason));
     let application = known(params, application).map_err(page)?;
-    let redirect = redirect_uri::verify(&application.redirect_uris, params.get("redirect_uri")).map_err(|fault| page(fault.reason()))?;
+    let redirect = redirect_uri::verify(&application.redirect_uris, params.get("redirect_uri"))
+        .map_err(|fault| page(fault.reason()))?;
     let mut request = blank(application, redirect);
     request.state = params.get("state").filter(|state| sendable(state, MAX_STATE)).map(str::to_owned);
     if params.get("response_mode") == Some(ResponseMode::FormPost.as_str()) {
@@ -166,7 +167,9 @@ pub fn check(params: &Params, application: Option<&Application>) -> Result<Autho
 fn known<'a>(params: &Params, application: Option<&'a Application>) -> Result<&'a Application, &'static str> {
     match application {
         _ if params.get("client_id").is_none() => Err("The request names no client_id."),
-        Some(application) if params.get("client_id") != Some(application.client_id.as_str()) => Err("The request names an unknown application."),
+        Some(application) if params.get("client_id") != Some(application.client_id.as_str()) => {
+            Err("The request names an unknown application.")
+        }
         None => Err("The request names an unknown application."),
         Some(application) => match application.state {
             ApplicationState::Active => Ok(application),
@@ -205,7 +208,9 @@ fn sendable(value: &str, most: usize) -> bool {
 /// A value that is kept as it is, or refused.
 fn kept(params: &Params, name: &str, most: usize) -> Result<Option<String>, OAuthError> {
     match params.get(name) {
-        Some(value) if !sendable(value, most) => Err(OAuthError::invalid_request(format!("{name} is too long or has control characters"))),
+        Some(value) if !sendable(value, most) => {
+            Err(OAuthError::invalid_request(format!("{name} is too long or has control characters")))
+        }
         value => Ok(value.map(str::to_owned)),
     }
 }
@@ -253,7 +258,8 @@ fn granted(_: &Params, application: &Application, _: &mut AuthorizationRequest) 
 }
 
 fn scopes(params: &Params, application: &Application, request: &mut AuthorizationRequest) -> Result<(), OAuthError> {
-    let asked = Scopes::parse(params.get("scope").unwrap_or_default()).map_err(|fault| OAuthError::new(ErrorCode::InvalidScope, fault.to_string()))?;
+    let asked = Scopes::parse(params.get("scope").unwrap_or_default())
+        .map_err(|fault| OAuthError::new(ErrorCode::InvalidScope, fault.to_string()))?;
     request.scope = application.permitted_scopes(&asked);
     Ok(())
 }
@@ -286,10 +292,13 @@ fn prompt(params: &Params, _: &Application, request: &mut AuthorizationRequest) 
 }
 
 fn max_age(params: &Params, _: &Application, request: &mut AuthorizationRequest) -> Result<(), OAuthError> {
-    let Some(text) = params.get("max_age") else { return Ok(()) };
+    let Some(text) = params.get("max_age") else {
+        return Ok(());
+    };
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = text.parse::<i64>().ok().filter(|_| digits);
-    request.max_age = Some(seconds.ok_or_else(|| OAuthError::invalid_request("max_age must be a whole number of seconds"))?);
+    request.max_age =
+        Some(seconds.ok_or_else(|| OAuthError::invalid_request("max_age must be a whole number of seconds"))?);
     Ok(())
 }
 
@@ -325,6 +334,7 @@ fn resource(params: &Params, application: &Application, request: &mut Authorizat
 }
 
 /// What only advises never fails a request: what can't be kept is forgotten.
+#[expect(clippy::unnecessary_wraps, reason = "it stands in the table of checks")]
 fn hints(params: &Params, _: &Application, request: &mut AuthorizationRequest) -> Result<(), OAuthError> {
     let advice = |name: &str, most: usize| params.get(name).filter(|value| sendable(value, most)).map(str::to_owned);
     request.login_hint = advice("login_hint", MAX_NAME);

@@ -50,7 +50,10 @@ fn is_page(params: &Params, application: Option<&Application>) -> bool {
 #[test]
 fn a_plain_request_passes_and_comes_back_from_its_seal_unchanged() {
     let request = accepted(&[("state", "s"), ("nonce", "n"), ("prompt", "login consent"), ("max_age", "10000")]);
-    assert_eq!((request.state.as_deref(), request.nonce.as_deref(), request.max_age), (Some("s"), Some("n"), Some(10_000)));
+    assert_eq!(
+        (request.state.as_deref(), request.nonce.as_deref(), request.max_age),
+        (Some("s"), Some("n"), Some(10_000))
+    );
     assert_eq!(request.prompt, [Prompt::Login, Prompt::Consent]);
     assert!(request.is_openid() && !request.is_silent() && request.challenge.is_some());
     let sealed = serde_json::to_string(&request).expect("plain data");
@@ -69,7 +72,9 @@ fn an_unknown_a_missing_and_a_disabled_application_get_a_page() {
 
 #[test]
 fn no_error_is_ever_sent_to_a_redirect_uri_that_is_not_registered() {
-    for uri in ["", "https://evil.example/cb", "https://shop.example/cb?x=1", "https://shop.example@evil/cb", "javascript:x"] {
+    for uri in
+        ["", "https://evil.example/cb", "https://shop.example/cb?x=1", "https://shop.example@evil/cb", "javascript:x"]
+    {
         for fault in [
             ("prompt", "none"),
             ("scope", "a\"b"),
@@ -133,7 +138,12 @@ fn pkce_is_enforced_as_the_application_must_and_whenever_it_is_used() {
     let mut lenient = sample();
     lenient.require_pkce = false;
     assert!(check(&with(none), Some(&lenient)).expect("accepted").challenge.is_none());
-    for bad in [("code_challenge_method", "plain"), ("code_challenge_method", ""), ("code_challenge_method", "s256"), ("code_challenge", "short")] {
+    for bad in [
+        ("code_challenge_method", "plain"),
+        ("code_challenge_method", ""),
+        ("code_challenge_method", "s256"),
+        ("code_challenge", "short"),
+    ] {
         assert_eq!(told(&lenient, &[bad]).0, ErrorCode::InvalidRequest, "{bad:?}");
     }
     lenient.auth_method = AuthMethod::None;
@@ -147,7 +157,12 @@ fn pkce_is_enforced_as_the_application_must_and_whenever_it_is_used() {
 fn an_empty_challenge_does_not_pass_for_none() {
     let mut lenient = sample();
     lenient.require_pkce = false;
-    for tail in ["code_challenge=", "code_challenge=&code_challenge_method=S256", "code_challenge_method=S256", "code_challenge_method="] {
+    for tail in [
+        "code_challenge=",
+        "code_challenge=&code_challenge_method=S256",
+        "code_challenge_method=S256",
+        "code_challenge_method=",
+    ] {
         let query = format!("client_id=shop&redirect_uri=https://shop.example/cb&response_type=code&{tail}");
         let params = Params::from_query(&query).expect("well formed");
         assert!(matches!(*check(&params, Some(&lenient)).expect_err("refused"), Refusal::Redirect { .. }), "{tail}");
@@ -213,7 +228,11 @@ fn what_only_advises_never_fails_a_request() {
     ]);
     assert_eq!(request.login_hint.as_deref(), Some("buffy@issuer.example"));
     assert_eq!(request.acr_values, ["1", "2"]);
-    assert_eq!(accepted(&[("login_hint", long.as_str()), ("ui_locales", long.as_str()), ("acr_values", long.as_str())]).login_hint, None);
+    assert_eq!(
+        accepted(&[("login_hint", long.as_str()), ("ui_locales", long.as_str()), ("acr_values", long.as_str())])
+            .login_hint,
+        None
+    );
 }
 
 #[test]

@@ -78,7 +78,9 @@ impl Presented {
     #[must_use]
     pub fn client_id(&self) -> Option<String> {
         match self {
-            Self::None { client_id } | Self::Basic { client_id, .. } | Self::Post { client_id, .. } => Some(client_id.clone()),
+            Self::None { client_id } | Self::Basic { client_id, .. } | Self::Post { client_id, .. } => {
+                Some(client_id.clone())
+            }
             Self::Assertion { client_id: Some(client_id), .. } => Some(client_id.clone()),
             Self::Assertion { client_id: None, jwt } => unverified_subject(jwt),
         }
@@ -91,7 +93,9 @@ fn unverified_subject(jwt: &str) -> Option<String> {
         return None;
     }
     let mut parts = jwt.splitn(4, '.');
-    let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+    let (_, payload, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else {
+        return None;
+    };
     let claims: Map<String, Value> = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     claims.get("sub").and_then(Value::as_str).map(str::to_owned)
 }
@@ -109,7 +113,8 @@ pub fn present(authorization: Option<&str>, params: &Params) -> Result<Presented
     }
     let same_name = |client_id: &str| named.is_none_or(|named| named == client_id);
     let presented = if let Some(header) = authorization {
-        let (client_id, secret) = basic(header).ok_or_else(|| OAuthError::invalid_client("the Authorization header is malformed"))?;
+        let (client_id, secret) =
+            basic(header).ok_or_else(|| OAuthError::invalid_client("the Authorization header is malformed"))?;
         Presented::Basic { client_id, secret }
     } else if assertion {
         asserted(params)?
@@ -121,7 +126,9 @@ pub fn present(authorization: Option<&str>, params: &Params) -> Result<Presented
         }
     };
     match &presented {
-        Presented::Basic { client_id, .. } if !same_name(client_id) => Err(OAuthError::invalid_request("client_id is not the one that authenticates")),
+        Presented::Basic { client_id, .. } if !same_name(client_id) => {
+            Err(OAuthError::invalid_request("client_id is not the one that authenticates"))
+        }
         _ => Ok(presented),
     }
 }
@@ -130,7 +137,8 @@ fn asserted(params: &Params) -> Result<Presented, OAuthError> {
     if params.get("client_assertion_type") != Some(JWT_BEARER) {
         return Err(OAuthError::invalid_client("client_assertion_type is not supported"));
     }
-    let jwt = params.get("client_assertion").ok_or_else(|| OAuthError::invalid_client("client_assertion is missing"))?;
+    let jwt =
+        params.get("client_assertion").ok_or_else(|| OAuthError::invalid_client("client_assertion is missing"))?;
     let client_id = params.get("client_id").map(str::to_owned);
     Ok(Presented::Assertion { client_id, jwt: jwt.to_owned() })
 }
@@ -153,8 +161,8 @@ fn basic(header: &str) -> Option<(String, Secret)> {
 pub fn check_secret(application: &Application, secret: &Secret) -> bool {
     let by_secret = matches!(application.auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
     let presented = secret.digest();
-    let known = application.secrets.iter().fold(false, |known, digest| known | (*digest == presented));
-    by_secret && known && !secret.expose().is_empty()
+    let matching = application.secrets.iter().filter(|digest| **digest == presented).count();
+    by_secret && matching > 0 && !secret.expose().is_empty()
 }
 
 /// Who an assertion may be addressed to.
@@ -181,7 +189,12 @@ pub struct Jti {
 ///
 /// # Errors
 /// `invalid_client` with the claim that is wrong.
-pub fn check_assertion(claims: &Map<String, Value>, application: &Application, endpoints: &AcceptedAudiences<'_>, now: UnixMillis) -> Result<Jti, OAuthError> {
+pub fn check_assertion(
+    claims: &Map<String, Value>,
+    application: &Application,
+    endpoints: &AcceptedAudiences<'_>,
+    now: UnixMillis,
+) -> Result<Jti, OAuthError> {
     let wrong = |claim: &str| OAuthError::invalid_client(format!("the assertion's {claim} is not acceptable"));
     for claim in ["iss", "sub"] {
         if claims.get(claim).and_then(Value::as_str) != Some(application.client_id.as_str()) {
@@ -201,9 +214,14 @@ pub fn check_assertion(claims: &Map<String, Value>, application: &Application, e
             return Err(wrong(claim));
         }
     }
-    let jti = claims.get("jti").and_then(Value::as_str).filter(|jti| (1..=MAX_JTI).contains(&jti.len())).ok_or_else(|| wrong("jti"))?;
+    let jti = claims
+        .get("jti")
+        .and_then(Value::as_str)
+        .filter(|jti| (1..=MAX_JTI).contains(&jti.len()))
+        .ok_or_else(|| wrong("jti"))?;
     // The length keeps ("ab", "c") and ("a", "bc") apart.
-    let key = Digest::of(format!("{}:{}{jti}", application.client_id.len(), application.client_id).as_bytes()).base64url();
+    let key =
+        Digest::of(format!("{}:{}{jti}", application.client_id.len(), application.client_id).as_bytes()).base64url();
     Ok(Jti { key, expires })
 }
 
@@ -211,7 +229,11 @@ pub fn check_assertion(claims: &Map<String, Value>, application: &Application, e
 ///
 /// FAPI 2.0 §5.3.2.1: the issuer as a string. Otherwise our choice: one or more of our own names and no other.
 fn is_addressed(aud: Option<&Value>, profile: Profile, endpoints: &AcceptedAudiences<'_>) -> bool {
-    let ours = |value: &Value| value.as_str().is_some_and(|text| [endpoints.issuer, endpoints.token_endpoint, endpoints.this_endpoint].contains(&text));
+    let ours = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| [endpoints.issuer, endpoints.token_endpoint, endpoints.this_endpoint].contains(&text))
+    };
     match (profile, aud) {
         (Profile::Fapi2, Some(Value::String(aud))) => aud == endpoints.issuer,
         (Profile::Standard, Some(Value::Array(members))) => !members.is_empty() && members.iter().all(ours),
@@ -222,7 +244,9 @@ fn is_addressed(aud: Option<&Value>, profile: Profile, endpoints: &AcceptedAudie
 
 /// A `NumericDate`, cut to the second (RFC 7519 §2 allows fractions).
 fn moment(value: &Value) -> Option<UnixMillis> {
-    let Value::Number(number) = value else { return None };
+    let Value::Number(number) = value else {
+        return None;
+    };
     let text = number.to_string();
     text.split('.').next()?.parse().ok().map(UnixMillis::from_seconds)
 }

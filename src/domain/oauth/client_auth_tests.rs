@@ -7,8 +7,11 @@ use crate::domain::oauth::application::sample;
 use crate::domain::oauth::error::ErrorCode;
 
 const NOW: UnixMillis = UnixMillis(1_000_000_000);
-const ENDPOINTS: AcceptedAudiences<'static> =
-    AcceptedAudiences { issuer: "https://id.example", token_endpoint: "https://id.example/token", this_endpoint: "https://id.example/revoke" };
+const ENDPOINTS: AcceptedAudiences<'static> = AcceptedAudiences {
+    issuer: "https://id.example",
+    token_endpoint: "https://id.example/token",
+    this_endpoint: "https://id.example/revoke",
+};
 
 fn form(text: &str) -> Params {
     Params::from_query(text).expect("well formed")
@@ -43,7 +46,9 @@ fn accepts(claim: &str, value: Value) -> bool {
 #[test]
 fn basic_credentials_are_decoded_as_a_form_and_no_other_way() {
     match present(Some(&header("a%3Ab+c:s%25+%C3%A9")), &form("")).expect("well formed") {
-        Presented::Basic { client_id, secret } => assert_eq!((client_id.as_str(), secret.expose()), ("a:b c", "s% é")),
+        Presented::Basic { client_id, secret } => {
+            assert_eq!((client_id.as_str(), secret.expose()), ("a:b c", "s% é"));
+        }
         other => panic!("{other:?}"),
     }
     assert!(present(Some(&header("shop:s").replace("Basic", "bAsIc")), &form("client_id=shop")).is_ok());
@@ -59,7 +64,15 @@ fn a_secret_may_have_colons() {
 
 #[test]
 fn loose_basic_credentials_are_refused() {
-    let escaped = [header("shop:%zz"), header("shop:50%"), header("sh%op:s"), header("shop"), header(":s"), header("shop:%FF"), header("shop:%00")];
+    let escaped = [
+        header("shop:%zz"),
+        header("shop:50%"),
+        header("sh%op:s"),
+        header("shop"),
+        header(":s"),
+        header("shop:%FF"),
+        header("shop:%00"),
+    ];
     let shapes = ["Basic", "Basic ", "Basic !!!!", "Basic c2hvcDpz=", "Bearer abc", "", "c2hvcDpz"].map(str::to_owned);
     for bad in escaped.iter().chain(&shapes) {
         assert_eq!(refused(Some(bad), "client_id=shop"), ErrorCode::InvalidClient, "{bad}");
@@ -107,7 +120,13 @@ fn an_assertion_names_its_application() {
         present(None, &form(&query)).expect("well formed").client_id()
     };
     assert_eq!(named(&format!("e30.{payload}.x")).as_deref(), Some("shop"));
-    for bad in [format!("e30.{payload}"), format!("e30.{payload}.x.y"), "e30.!!.x".to_owned(), ".".repeat(5000), "e30.e30.x".to_owned()] {
+    for bad in [
+        format!("e30.{payload}"),
+        format!("e30.{payload}.x.y"),
+        "e30.!!.x".to_owned(),
+        ".".repeat(5000),
+        "e30.e30.x".to_owned(),
+    ] {
         assert_eq!(named(&bad), None, "{bad}");
     }
 }
@@ -151,7 +170,12 @@ fn issuer_and_subject_are_the_application() {
 
 #[test]
 fn an_assertion_is_addressed_to_us_and_nobody_else() {
-    for good in [json!("https://id.example"), json!("https://id.example/token"), json!("https://id.example/revoke"), json!(["https://id.example", "https://id.example/token"])] {
+    for good in [
+        json!("https://id.example"),
+        json!("https://id.example/token"),
+        json!("https://id.example/revoke"),
+        json!(["https://id.example", "https://id.example/token"]),
+    ] {
         assert!(accepts("aud", good.clone()), "{good}");
     }
     for bad in [
@@ -170,7 +194,12 @@ fn an_assertion_is_addressed_to_us_and_nobody_else() {
 #[test]
 fn under_fapi2_the_audience_is_the_issuer_as_a_string() {
     assert!(judge(Profile::Fapi2, "aud", json!("https://id.example")).is_ok());
-    for bad in [json!("https://id.example/token"), json!("https://id.example/revoke"), json!(["https://id.example"]), json!(null)] {
+    for bad in [
+        json!("https://id.example/token"),
+        json!("https://id.example/revoke"),
+        json!(["https://id.example"]),
+        json!(null),
+    ] {
         assert!(judge(Profile::Fapi2, "aud", bad.clone()).is_err(), "{bad}");
     }
 }
@@ -183,7 +212,9 @@ fn an_assertion_expires_soon_and_is_not_from_the_future() {
         assert!(!accepts("exp", bad.clone()), "{bad}");
     }
     for claim in ["iat", "nbf"] {
-        assert!(accepts(claim, at(8)) && accepts(claim, at(60)) && accepts(claim, at(-600)) && accepts(claim, json!(null)));
+        assert!(
+            accepts(claim, at(8)) && accepts(claim, at(60)) && accepts(claim, at(-600)) && accepts(claim, json!(null))
+        );
         assert!(!accepts(claim, at(61)) && !accepts(claim, json!("now")));
     }
 }

@@ -4,7 +4,6 @@
 
 use serde_json::{Value, json};
 
-
 words! {
     /// The word that tells a machine what went wrong.
     pub enum ErrorCode {
@@ -157,7 +156,10 @@ mod tests {
         let hostile: String = (0_u32..0x300).filter_map(char::from_u32).collect();
         for chunk in hostile.as_bytes().chunks(64) {
             let error = OAuthError::invalid_request(String::from_utf8_lossy(chunk));
-            assert!(error.description.bytes().all(|b| (0x20..=0x7e).contains(&b) && b != b'"' && b != b'\\'), "{error}");
+            assert!(
+                error.description.bytes().all(|b| (0x20..=0x7e).contains(&b) && b != b'"' && b != b'\\'),
+                "{error}"
+            );
         }
         assert_eq!(OAuthError::invalid_grant("say \"no\"\r\n\\ é").description, "say 'no'  / ?");
         assert_eq!(OAuthError::invalid_grant("x".repeat(9000)).description.len(), MAX_DESCRIPTION);

@@ -13,7 +13,9 @@ pub fn may_see(application: &Application, claims: &Map<String, Value>) -> bool {
     if is(claims.get("client_id"), &application.client_id) {
         return true;
     }
-    let Some(resource) = application.resource.as_deref() else { return false };
+    let Some(resource) = application.resource.as_deref() else {
+        return false;
+    };
     match claims.get("aud") {
         Some(Value::Array(members)) => members.iter().any(|member| is(Some(member), resource)),
         aud => is(aud, resource),

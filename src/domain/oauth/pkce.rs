@@ -45,7 +45,9 @@ impl PkceFault {
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::MethodWithoutChallenge | Self::NotS256 | Self::MalformedChallenge => ErrorCode::InvalidRequest,
-            Self::VerifierMissing | Self::VerifierUnexpected | Self::MalformedVerifier | Self::Mismatch => ErrorCode::InvalidGrant,
+            Self::VerifierMissing | Self::VerifierUnexpected | Self::MalformedVerifier | Self::Mismatch => {
+                ErrorCode::InvalidGrant
+            }
         }
     }
 }
@@ -87,7 +89,11 @@ impl TryFrom<String> for Challenge {
 
     fn try_from(text: String) -> Result<Self, PkceFault> {
         let base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if text.len() == 43 && text.bytes().all(base64url) { Ok(Self(text)) } else { Err(PkceFault::MalformedChallenge) }
+        if text.len() == 43 && text.bytes().all(base64url) {
+            Ok(Self(text))
+        } else {
+            Err(PkceFault::MalformedChallenge)
+        }
     }
 }
 
@@ -145,7 +151,13 @@ mod tests {
     #[test]
     fn a_challenge_is_43_characters_of_base64url() {
         let (short, long) = (&CHALLENGE[1..], format!("{CHALLENGE}A"));
-        for bad in ["", short, long.as_str(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-c="] {
+        for bad in [
+            "",
+            short,
+            long.as_str(),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-c=",
+        ] {
             assert_eq!(Challenge::parse(Some(bad), Some("S256")), Err(PkceFault::MalformedChallenge), "{bad}");
         }
     }

@@ -54,8 +54,13 @@ pub struct VerifiedRedirect(String);
 pub fn verify(registered: &[String], given: Option<&str>) -> Result<VerifiedRedirect, RedirectFault> {
     let given = given.filter(|uri| !uri.is_empty()).ok_or(RedirectFault::Missing)?;
     well_formed(given).map_err(|_| RedirectFault::Malformed)?;
-    let matches = |uri: &String| uri == given || loopback_parts(uri).is_some_and(|parts| loopback_parts(given) == Some(parts));
-    if registered.iter().any(matches) { Ok(VerifiedRedirect(given.to_owned())) } else { Err(RedirectFault::Unregistered) }
+    let matches =
+        |uri: &String| uri == given || loopback_parts(uri).is_some_and(|parts| loopback_parts(given) == Some(parts));
+    if registered.iter().any(matches) {
+        Ok(VerifiedRedirect(given.to_owned()))
+    } else {
+        Err(RedirectFault::Unregistered)
+    }
 }
 
 /// Host and rest of an `http` URI on a loopback literal, without its port.
@@ -80,7 +85,9 @@ impl VerifiedRedirect {
     #[must_use]
     pub fn origin(&self) -> String {
         match Shape::of(&self.0) {
-            Ok(Shape { scheme, authority: Some(authority), kind: Kind::Web | Kind::Loopback }) => format!("{scheme}://{authority}"),
+            Ok(Shape { scheme, authority: Some(authority), kind: Kind::Web | Kind::Loopback }) => {
+                format!("{scheme}://{authority}")
+            }
             Ok(Shape { scheme, .. }) => format!("{scheme}:"),
             Err(_) => "'none'".to_owned(),
         }
@@ -182,7 +189,9 @@ impl<'a> Shape<'a> {
             },
             ("https" | "http", None) => return Err("must have a host"),
             (private, _) if is_private_use(private) && !rest.is_empty() => Kind::Private,
-            _ => return Err("must be https, http on loopback, or a private-use scheme with a dot in it"),
+            _ => {
+                return Err("must be https, http on loopback, or a private-use scheme with a dot in it");
+            }
         };
         Ok(Self { kind, scheme, authority })
     }
@@ -231,7 +240,10 @@ fn is_port(text: &str) -> bool {
 
 /// RFC 8252 §7.1: a reversed domain name. So `javascript`, `data`, `blob` and `file` can't be one.
 fn is_private_use(scheme: &str) -> bool {
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
     scheme.contains('.') && scheme.starts_with(|first: char| first.is_ascii_lowercase()) && scheme.split('.').all(label)
 }
 
@@ -353,7 +365,13 @@ mod tests {
     #[test]
     fn of_a_loopback_literal_the_port_may_vary_and_nothing_else() {
         let list = registered(&["http://127.0.0.1/cb", "http://[::1]:1/cb?a=b", "http://localhost:9000/cb"]);
-        for good in ["http://127.0.0.1/cb", "http://127.0.0.1:49152/cb", "http://[::1]:2/cb?a=b", "http://[::1]/cb?a=b", "http://localhost:9000/cb"] {
+        for good in [
+            "http://127.0.0.1/cb",
+            "http://127.0.0.1:49152/cb",
+            "http://[::1]:2/cb?a=b",
+            "http://[::1]/cb?a=b",
+            "http://localhost:9000/cb",
+        ] {
             assert!(verify(&list, Some(good)).is_ok(), "{good}");
         }
         for bad in [
@@ -386,7 +404,10 @@ mod tests {
     fn the_registered_query_is_kept() {
         let redirect = |uri: &str| verify(&registered(&[uri]), Some(uri)).expect("registered");
         let answer = [("code", "a b&c"), ("state", "é=+")];
-        assert_eq!(redirect("https://a.example/cb").with_query(&answer), "https://a.example/cb?code=a+b%26c&state=%C3%A9%3D%2B");
+        assert_eq!(
+            redirect("https://a.example/cb").with_query(&answer),
+            "https://a.example/cb?code=a+b%26c&state=%C3%A9%3D%2B"
+        );
         assert_eq!(
             redirect("https://a.example/cb?dummy1=lorem&dummy2=ipsum").with_query(&[("iss", "x")]),
             "https://a.example/cb?dummy1=lorem&dummy2=ipsum&iss=x"

@@ -84,7 +84,13 @@ mod tests {
     }
 
     fn family(rotates: bool) -> FamilyState {
-        FamilyState { generation: 2, current: secret("b").digest(), previous: Some(secret("a").digest()), rotated_at: UnixMillis(100_000), rotates }
+        FamilyState {
+            generation: 2,
+            current: secret("b").digest(),
+            previous: Some(secret("a").digest()),
+            rotated_at: UnixMillis(100_000),
+            rotates,
+        }
     }
 
     fn after(millis: i64) -> UnixMillis {
@@ -106,7 +112,14 @@ mod tests {
         for size in 0..token.len() {
             assert!(parse(&token[..size]).is_none(), "{size}");
         }
-        for bad in [format!("{token}x"), format!("{token}="), format!(" {token}"), token.to_uppercase(), token.replace("mst_rt_", "mst_ac_"), token.replace("fam_", "usr_")] {
+        for bad in [
+            format!("{token}x"),
+            format!("{token}="),
+            format!(" {token}"),
+            token.to_uppercase(),
+            token.replace("mst_rt_", "mst_ac_"),
+            token.replace("fam_", "usr_"),
+        ] {
             assert!(parse(&bad).is_none(), "{bad}");
         }
     }
@@ -133,7 +146,12 @@ mod tests {
 
     #[test]
     fn once_the_successor_was_used_the_token_before_can_not_be_repeated() {
-        let next = FamilyState { generation: 3, current: secret("c").digest(), previous: Some(secret("b").digest()), ..family(true) };
+        let next = FamilyState {
+            generation: 3,
+            current: secret("c").digest(),
+            previous: Some(secret("b").digest()),
+            ..family(true)
+        };
         assert_eq!(decide(&next, &secret("a").digest(), after(1)), Decision::Reuse);
     }
 

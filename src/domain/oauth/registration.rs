@@ -126,7 +126,9 @@ fn scopes(application: &Application, faults: &mut Faults) {
 
 /// RFC 8707 §2: an absolute URI without a fragment.
 fn resource(application: &Application, faults: &mut Faults) {
-    let Some(resource) = &application.resource else { return };
+    let Some(resource) = &application.resource else {
+        return;
+    };
     let plain = resource.len() <= 2048 && resource.bytes().all(|byte| byte.is_ascii_graphic());
     if !plain || resource.contains(['#', '\\', '"']) || Url::parse(resource).is_err() {
         faults.add("resource", "must be an absolute URI without a fragment");
@@ -140,7 +142,9 @@ fn keys(application: &Application, faults: &mut Faults) {
                 faults.add("jwks", reason);
             }
         }
-        None if application.auth_method == AuthMethod::PrivateKeyJwt => faults.add("jwks", "is needed for private_key_jwt"),
+        None if application.auth_method == AuthMethod::PrivateKeyJwt => {
+            faults.add("jwks", "is needed for private_key_jwt");
+        }
         None => {}
     }
 }
@@ -153,7 +157,8 @@ fn profile(application: &Application, faults: &mut Faults) {
     if application.auth_method != AuthMethod::PrivateKeyJwt {
         faults.add("auth_method", "must be private_key_jwt under the profile fapi2");
     }
-    for (field, alg) in [("id_token_alg", application.id_token_alg), ("access_token_alg", application.access_token_alg)] {
+    for (field, alg) in [("id_token_alg", application.id_token_alg), ("access_token_alg", application.access_token_alg)]
+    {
         if alg == Alg::Rs256 {
             faults.add(field, "must not be RS256 under the profile fapi2");
         }
@@ -174,7 +179,9 @@ fn check_jwks(text: &str) -> Result<(), &'static str> {
     let mut usable = false;
     for key in keys {
         let key = key.as_object().ok_or("must be a JWK Set")?;
-        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| key.contains_key(*member)) || word(key, "kty") == Some("oct") {
+        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| key.contains_key(*member))
+            || word(key, "kty") == Some("oct")
+        {
             return Err("must hold public keys only");
         }
         if word(key, "kid").is_some_and(|kid| !kids.insert(kid)) {
@@ -190,7 +197,9 @@ fn word<'a>(key: &'a Map<String, Value>, member: &str) -> Option<&'a str> {
 }
 
 fn is_usable(key: &Map<String, Value>) -> bool {
-    let bytes = |member: &str| word(key, member).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).map_or(0, |bytes| bytes.len());
+    let bytes = |member: &str| {
+        word(key, member).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).map_or(0, |bytes| bytes.len())
+    };
     let signs = word(key, "use").is_none_or(|purpose| purpose == "sig");
     signs
         && match (word(key, "kty"), word(key, "crv")) {
@@ -215,6 +224,7 @@ mod tests {
         application.validate().err().unwrap_or_default().into_iter().map(|fault| fault.field).collect()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the fields are optional")]
     fn text(text: &str) -> Option<String> {
         Some(text.to_owned())
     }
@@ -231,7 +241,15 @@ mod tests {
 
     #[test]
     fn script_and_other_schemes_are_refused_in_every_uri() {
-        for uri in ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "java\tscript:x", "data:text/html,x", "vbscript:x", "blob:https://a/x", "http://a.example/"] {
+        for uri in [
+            "javascript:alert(1)",
+            "JaVaScRiPt:alert(1)",
+            "java\tscript:x",
+            "data:text/html,x",
+            "vbscript:x",
+            "blob:https://a/x",
+            "http://a.example/",
+        ] {
             let mut application = sample();
             application.redirect_uris = vec![uri.to_owned()];
             application.post_logout_redirect_uris = vec![uri.to_owned()];
@@ -244,7 +262,15 @@ mod tests {
             ] {
                 *page = text(uri);
             }
-            let expected = ["redirect_uris", "post_logout_redirect_uris", "logo_uri", "policy_uri", "tos_uri", "initiate_login_uri", "backchannel_logout_uri"];
+            let expected = [
+                "redirect_uris",
+                "post_logout_redirect_uris",
+                "logo_uri",
+                "policy_uri",
+                "tos_uri",
+                "initiate_login_uri",
+                "backchannel_logout_uri",
+            ];
             assert_eq!(fields(&application), expected, "{uri}");
         }
     }
@@ -259,7 +285,13 @@ mod tests {
 
     #[test]
     fn wildcards_user_information_and_fragments_can_not_be_registered() {
-        for uri in ["https://app.example.com*", "https://*.example.com/cb", "https://u@app.example/cb", "https://app.example/cb#x", "https://a.example\\@b/"] {
+        for uri in [
+            "https://app.example.com*",
+            "https://*.example.com/cb",
+            "https://u@app.example/cb",
+            "https://app.example/cb#x",
+            "https://a.example\\@b/",
+        ] {
             let mut application = sample();
             application.redirect_uris.push(uri.to_owned());
             assert_eq!(fields(&application), ["redirect_uris"], "{uri}");

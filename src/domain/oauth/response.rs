@@ -58,6 +58,9 @@ mod tests {
 
     #[test]
     fn no_state_comes_back_when_none_was_sent() {
-        assert_eq!(names(&error_params(&OAuthError::new(ErrorCode::LoginRequired, ""), None, ISSUER)), ["error", "iss"]);
+        assert_eq!(
+            names(&error_params(&OAuthError::new(ErrorCode::LoginRequired, ""), None, ISSUER)),
+            ["error", "iss"]
+        );
     }
 }

@@ -106,7 +106,8 @@ pub fn project_key(word: &str) -> Option<&str> {
 /// Whether a text is one scope: `1*( %x21 / %x23-5B / %x5D-7E )`.
 #[must_use]
 pub fn is_scope_token(word: &str) -> bool {
-    (1..=MAX_WORD).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    (1..=MAX_WORD).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
 
 impl FromStr for Scopes {

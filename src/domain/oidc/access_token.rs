@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn an_applications_own_token_names_no_person_and_no_session() {
         let scope = Scopes::default();
-        let claims = AccessToken { subject: "shop", auth_time: None, acr: None, amr: &[], sid: None, ..of_a_person(&scope) }.claims();
+        let claims =
+            AccessToken { subject: "shop", auth_time: None, acr: None, amr: &[], sid: None, ..of_a_person(&scope) }
+                .claims();
         assert_eq!(claims["sub"], claims["client_id"]);
         assert!(["auth_time", "acr", "amr", "sid", "scope", "org_id"].iter().all(|name| !claims.contains_key(*name)));
     }

@@ -121,7 +121,9 @@ impl ClaimsRequest {
 }
 
 fn wishes(member: Option<&Value>) -> Result<BTreeMap<String, Wish>, MalformedClaims> {
-    let Some(member) = member else { return Ok(BTreeMap::new()) };
+    let Some(member) = member else {
+        return Ok(BTreeMap::new());
+    };
     let members = member.as_object().ok_or(MalformedClaims::Shape)?;
     if members.len() > MAX_NAMES || members.keys().any(|name| name.len() > MAX_NAME) {
         return Err(MalformedClaims::Size);
@@ -133,7 +135,9 @@ fn wish(name: &str, value: &Value) -> Result<Wish, MalformedClaims> {
     let members = match value {
         Value::Null => return Ok(Wish::default()),
         Value::Object(members) => members,
-        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => return Err(MalformedClaims::Shape),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            return Err(MalformedClaims::Shape);
+        }
     };
     let essential = match members.get("essential") {
         None => false,
@@ -242,14 +246,20 @@ fn claim(profile: &Profile, name: &str) -> Option<Value> {
         "picture" => profile.picture.as_ref(),
         "website" => profile.website.as_ref(),
         "gender" => profile.gender.as_ref(),
-        "birthdate" => return text(profile.birthdate.as_ref()).filter(|date| is_birthdate(date)).map(Value::from),
+        "birthdate" => {
+            return text(profile.birthdate.as_ref()).filter(|date| is_birthdate(date)).map(Value::from);
+        }
         "zoneinfo" => profile.zoneinfo.as_ref(),
         "locale" => profile.locale.as_ref(),
         "updated_at" => return (profile.updated_at > 0).then(|| profile.updated_at.into()),
         "email" => profile.email.as_ref(),
-        "email_verified" => return text(profile.email.as_ref()).map(|_| profile.email_verified.into()),
+        "email_verified" => {
+            return text(profile.email.as_ref()).map(|_| profile.email_verified.into());
+        }
         "phone_number" => profile.phone_number.as_ref(),
-        "phone_number_verified" => return text(profile.phone_number.as_ref()).map(|_| profile.phone_number_verified.into()),
+        "phone_number_verified" => {
+            return text(profile.phone_number.as_ref()).map(|_| profile.phone_number_verified.into());
+        }
         "address" => return profile.address.as_ref().and_then(address),
         _ => return None,
     };
@@ -278,7 +288,9 @@ fn address(address: &Address) -> Option<Value> {
 /// §5.1: `YYYY-MM-DD`, or `YYYY` alone; the year may be `0000`.
 fn is_birthdate(date: &str) -> bool {
     let number = |part: &str, digits: usize| {
-        (part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse::<u16>().ok()).flatten()
+        (part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| part.parse::<u16>().ok())
+            .flatten()
     };
     match date.split('-').collect::<Vec<_>>()[..] {
         [year] => number(year, 4).is_some(),

@@ -50,7 +50,10 @@ fn the_profile_scope_brings_fourteen_claims_and_no_mail() {
 fn each_scope_brings_its_own_claims_and_nothing_else() {
     assert_eq!(names(&claims(&ana(), "openid email", &[])), BTreeSet::from(["email", "email_verified"]));
     assert_eq!(names(&claims(&ana(), "phone", &[])), BTreeSet::from(["phone_number", "phone_number_verified"]));
-    assert_eq!(claims(&ana(), "address", &[]), json!({ "address": { "country": "KR" } }).as_object().expect("object").clone());
+    assert_eq!(
+        claims(&ana(), "address", &[]),
+        json!({ "address": { "country": "KR" } }).as_object().expect("object").clone()
+    );
     assert!(claims(&ana(), "openid roles", &[]).is_empty());
 }
 
@@ -102,7 +105,10 @@ fn the_claims_parameter_is_understood() {
 
 #[test]
 fn a_voluntary_acr_demands_nothing() {
-    assert_eq!(ClaimsRequest::parse(r#"{"id_token":{"acr":{"values":["a"]}}}"#).expect("well formed").essential_acr(), None);
+    assert_eq!(
+        ClaimsRequest::parse(r#"{"id_token":{"acr":{"values":["a"]}}}"#).expect("well formed").essential_acr(),
+        None
+    );
 }
 
 #[test]

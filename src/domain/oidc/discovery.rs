@@ -31,7 +31,21 @@ pub const ASSERTION_ALGS: [&str; 4] = ["ES256", "EdDSA", "PS256", "RS256"];
 
 /// The claims besides the standard ones.
 const OWN_CLAIMS: [&str; 15] = [
-    "sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid", "org_id", "org_slug", "org_roles", "project_roles", "roles", "groups",
+    "sub",
+    "iss",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "acr",
+    "amr",
+    "sid",
+    "org_id",
+    "org_slug",
+    "org_roles",
+    "project_roles",
+    "roles",
+    "groups",
 ];
 
 /// The document of an issuer, given the levels (`acr`) that can be reached there.
@@ -60,7 +74,8 @@ fn places(issuer: &str) -> Members {
 /// An introspection without authentication would answer anybody (RFC 7662 §2.1): `none` isn't offered there.
 fn authentication() -> Members {
     let methods = json!(AuthMethod::ALL);
-    let proven: Vec<AuthMethod> = AuthMethod::ALL.iter().copied().filter(|method| *method != AuthMethod::None).collect();
+    let proven: Vec<AuthMethod> =
+        AuthMethod::ALL.iter().copied().filter(|method| *method != AuthMethod::None).collect();
     vec![
         ("token_endpoint_auth_methods_supported", methods.clone()),
         ("token_endpoint_auth_signing_alg_values_supported", json!(ASSERTION_ALGS)),
@@ -118,7 +133,8 @@ mod tests {
     #[test]
     fn what_the_suite_demands_is_offered() {
         let document = found();
-        let offers = |name: &str, value: &str| document[name].as_array().is_some_and(|all| all.iter().any(|one| one == value));
+        let offers =
+            |name: &str, value: &str| document[name].as_array().is_some_and(|all| all.iter().any(|one| one == value));
         for (name, value) in [
             ("scopes_supported", "openid"),
             ("response_types_supported", "code"),
@@ -146,7 +162,15 @@ mod tests {
     #[test]
     fn nothing_is_offered_that_is_refused() {
         let text = found().to_string();
-        for word in ["plain\"", "implicit", "\"password\"", "id_token token", "fragment", "HS256", "\"none\",\"client_secret_jwt\""] {
+        for word in [
+            "plain\"",
+            "implicit",
+            "\"password\"",
+            "id_token token",
+            "fragment",
+            "HS256",
+            "\"none\",\"client_secret_jwt\"",
+        ] {
             assert!(!text.contains(word), "{word}");
         }
         assert!(!found()["introspection_endpoint_auth_methods_supported"].to_string().contains("none"));

@@ -58,7 +58,9 @@ impl IdToken<'_> {
         put("iat", self.issued_at.seconds().into());
         put("exp", self.expires_at.seconds().into());
         put("auth_time", self.auth_time.seconds().into());
-        for (name, value) in [("nonce", self.nonce), ("acr", self.acr), ("sid", self.sid), ("at_hash", self.at_hash.as_deref())] {
+        for (name, value) in
+            [("nonce", self.nonce), ("acr", self.acr), ("sid", self.sid), ("at_hash", self.at_hash.as_deref())]
+        {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
                 put(name, value.into());
             }

@@ -17,7 +17,14 @@ pub const LIFE: i64 = 2 * MINUTE;
 ///
 /// There is never a `nonce`: with one, it could pass for an ID token.
 #[must_use]
-pub fn claims<'a>(iss: &str, aud: &str, sub: impl Into<Option<&'a str>>, sid: impl Into<Option<&'a str>>, jti: &str, now: UnixMillis) -> Map<String, Value> {
+pub fn claims<'a>(
+    iss: &str,
+    aud: &str,
+    sub: impl Into<Option<&'a str>>,
+    sid: impl Into<Option<&'a str>>,
+    jti: &str,
+    now: UnixMillis,
+) -> Map<String, Value> {
     let (sub, sid): (Option<&str>, Option<&str>) = (sub.into(), sid.into());
     let mut claims = Map::new();
     let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
@@ -45,7 +52,10 @@ mod tests {
             "iss": "https://id.example", "aud": "shop", "sub": "usr_1", "sid": "sid_1", "jti": "j", "iat": 10, "exp": 130,
             "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
         });
-        assert_eq!(Value::Object(claims("https://id.example", "shop", "usr_1", "sid_1", "j", UnixMillis(10_999))), expected);
+        assert_eq!(
+            Value::Object(claims("https://id.example", "shop", "usr_1", "sid_1", "j", UnixMillis(10_999))),
+            expected
+        );
     }
 
     #[test]

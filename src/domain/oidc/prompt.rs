@@ -39,10 +39,19 @@ pub enum Need {
 /// `started` is when the request first arrived, `auth_time` when the person last proved who they are.
 /// Our choice: `select_account` is met by the sign-in page, once.
 #[must_use]
-pub fn decide(prompt: &[Prompt], max_age: Option<i64>, started: UnixMillis, auth_time: Option<UnixMillis>, now: UnixMillis) -> Need {
+pub fn decide(
+    prompt: &[Prompt],
+    max_age: Option<i64>,
+    started: UnixMillis,
+    auth_time: Option<UnixMillis>,
+    now: UnixMillis,
+) -> Need {
     let silent = prompt.contains(&Prompt::None);
     let enough = auth_time.is_some_and(|auth_time| {
-        auth_time >= started || !(prompt.contains(&Prompt::Login) || prompt.contains(&Prompt::SelectAccount) || too_old(max_age, auth_time, now))
+        auth_time >= started
+            || !(prompt.contains(&Prompt::Login)
+                || prompt.contains(&Prompt::SelectAccount)
+                || too_old(max_age, auth_time, now))
     });
     match (enough, silent) {
         (true, _) => Need::Nothing,

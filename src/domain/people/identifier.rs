@@ -38,14 +38,20 @@ pub fn check_user_name(name: &str) -> Result<(), &'static str> {
 /// A sentence for the person who typed it.
 pub fn check_email(email: &str) -> Result<(), &'static str> {
     const INCOMPLETE: &str = "This is not a complete e-mail address.";
-    let Some((local, domain)) = email.split_once('@') else { return Err(INCOMPLETE) };
+    let Some((local, domain)) = email.split_once('@') else {
+        return Err(INCOMPLETE);
+    };
     let bad = |c: char| c.is_control() || c.is_whitespace() || "\"<>()[]\\,;:@".contains(c);
     if local.is_empty() || email.len() > 254 || local.contains(bad) || domain.contains(bad) {
         return Err(INCOMPLETE);
     }
     let labels = domain.split('.');
     let label_ok = |label: &str| {
-        !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-') && !label.contains('_')
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && !label.contains('_')
     };
     if !labels.clone().all(label_ok) || labels.count() < 2 {
         return Err(INCOMPLETE);
@@ -84,7 +90,17 @@ mod tests {
 
     #[test]
     fn addresses_that_mail_servers_read_in_two_ways_are_refused() {
-        for bad in ["a@evil@corp.com", "\"a b\"@c.d", "a@b", "a@.b", "a@b.", "a@-b.c", "a\0@b.c", "a,b@c.d", "a@b.c\r\nBcc: x@y.z"] {
+        for bad in [
+            "a@evil@corp.com",
+            "\"a b\"@c.d",
+            "a@b",
+            "a@.b",
+            "a@b.",
+            "a@-b.c",
+            "a\0@b.c",
+            "a,b@c.d",
+            "a@b.c\r\nBcc: x@y.z",
+        ] {
             assert!(check_email(bad).is_err(), "{bad:?}");
         }
     }

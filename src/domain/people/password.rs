@@ -57,12 +57,8 @@ pub fn check(rules: &Rules, password: &str, about: &[&str]) -> Vec<Shortfall> {
     if length < rules.least || length > rules.most {
         found.push(Shortfall::Length(rules.least, rules.most));
     }
-    let kinds: [fn(char) -> bool; 4] = [
-        |c| c.is_uppercase(),
-        |c| c.is_lowercase(),
-        |c| c.is_numeric(),
-        |c| !c.is_alphanumeric(),
-    ];
+    let kinds: [fn(char) -> bool; 4] =
+        [|c| c.is_uppercase(), |c| c.is_lowercase(), |c| c.is_numeric(), |c| !c.is_alphanumeric()];
     if kinds.iter().filter(|kind| password.chars().any(**kind)).count() < rules.kinds {
         found.push(Shortfall::Kinds(rules.kinds));
     }
@@ -90,9 +86,30 @@ pub fn check(rules: &Rules, password: &str, about: &[&str]) -> Vec<Shortfall> {
 /// A word from the top of every leaked list, alone, repeated, or with digits and signs around it; or one character.
 fn is_common(folded: &str) -> bool {
     const WORDS: [&str; 24] = [
-        "password", "passw0rd", "p@ssw0rd", "qwerty", "qwertyuiop", "letmein", "welcome", "admin", "administrator",
-        "iloveyou", "monkey", "dragon", "football", "baseball", "master", "sunshine", "princess", "changeme", "secret",
-        "trustno1", "abc", "asdfgh", "zxcvbn", "login",
+        "password",
+        "passw0rd",
+        "p@ssw0rd",
+        "qwerty",
+        "qwertyuiop",
+        "letmein",
+        "welcome",
+        "admin",
+        "administrator",
+        "iloveyou",
+        "monkey",
+        "dragon",
+        "football",
+        "baseball",
+        "master",
+        "sunshine",
+        "princess",
+        "changeme",
+        "secret",
+        "trustno1",
+        "abc",
+        "asdfgh",
+        "zxcvbn",
+        "login",
     ];
     let first = folded.chars().next();
     if folded.chars().all(|c| Some(c) == first) || "01234567890123456789012345678901".contains(folded) {

@@ -125,7 +125,8 @@ impl Listener {
         {
             return Ok(keys);
         }
-        let keys = JwkSet::from_bytes(oidc.key_set(now).await?).map_err(|_| Fault::Refused("Muster's key set can't be read"))?;
+        let keys = JwkSet::from_bytes(oidc.key_set(now).await?)
+            .map_err(|_| Fault::Refused("Muster's key set can't be read"))?;
         let keys = Arc::new(keys);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&keys), now));
         Ok(keys)
@@ -170,7 +171,8 @@ fn check(token: &str, keys: &JwkSet, expected: Expected<'_>, now: UnixMillis) ->
     let kid = header.kid.ok_or(Fault::Refused("the logout token names no key"))?;
     let key = keys.get(&kid).into_iter().next().ok_or(Fault::UnknownKey)?;
     let verifier = verifier(&header.alg, key)?;
-    let (payload, _) = josekit::jwt::decode_with_verifier(token, &*verifier).map_err(|_| Fault::Refused("the signature is wrong"))?;
+    let (payload, _) =
+        josekit::jwt::decode_with_verifier(token, &*verifier).map_err(|_| Fault::Refused("the signature is wrong"))?;
     claims(payload.claims_set(), expected, now)
 }
 
@@ -282,9 +284,13 @@ mod tests {
     #[test]
     fn a_logout_token_of_muster_is_heeded() {
         let muster = Muster::new();
-        for (typ, claims) in [("logout+jwt", good()), ("application/Logout+JWT", with("aud", json!(["other", "shop"])))] {
+        for (typ, claims) in [("logout+jwt", good()), ("application/Logout+JWT", with("aud", json!(["other", "shop"])))]
+        {
             let told = check(&muster.sign(typ, claims), &muster.keys(), EXPECTED, NOW).expect("a good token");
-            assert_eq!((told.sid.as_deref(), told.sub.as_deref(), told.jti.as_str()), (Some("sid_1"), Some("usr_1"), "j1"));
+            assert_eq!(
+                (told.sid.as_deref(), told.sub.as_deref(), told.jti.as_str()),
+                (Some("sid_1"), Some("usr_1"), "j1")
+            );
         }
     }
 
@@ -311,7 +317,10 @@ mod tests {
             assert!(matches!(check(&token, &muster.keys(), EXPECTED, NOW), Err(Fault::Refused(_))), "{claims}");
         }
         for typ in ["JWT", "at+jwt", ""] {
-            assert!(matches!(check(&muster.sign(typ, good()), &muster.keys(), EXPECTED, NOW), Err(Fault::Refused(_))), "{typ}");
+            assert!(
+                matches!(check(&muster.sign(typ, good()), &muster.keys(), EXPECTED, NOW), Err(Fault::Refused(_))),
+                "{typ}"
+            );
         }
     }
 
@@ -320,7 +329,10 @@ mod tests {
         let mut claims = without("sid");
         claims.as_object_mut().expect("an object").remove("sub");
         let muster = Muster::new();
-        assert!(matches!(check(&muster.sign("logout+jwt", claims), &muster.keys(), EXPECTED, NOW), Err(Fault::Refused(_))));
+        assert!(matches!(
+            check(&muster.sign("logout+jwt", claims), &muster.keys(), EXPECTED, NOW),
+            Err(Fault::Refused(_))
+        ));
     }
 
     #[test]
@@ -329,8 +341,11 @@ mod tests {
         let forged = stranger.sign("logout+jwt", good());
         assert!(matches!(check(&forged, &muster.keys(), EXPECTED, NOW), Err(Fault::Refused(_))));
         assert!(matches!(check(&forged, &JwkSet::new(), EXPECTED, NOW), Err(Fault::UnknownKey)));
-        let unsigned =
-            format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"logout+jwt","kid":"key_1"}"#), URL_SAFE_NO_PAD.encode("{}"));
+        let unsigned = format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"logout+jwt","kid":"key_1"}"#),
+            URL_SAFE_NO_PAD.encode("{}")
+        );
         assert!(matches!(check(&unsigned, &muster.keys(), EXPECTED, NOW), Err(Fault::Refused(_))));
         let endless = "x".repeat(LONGEST + 1);
         for nonsense in ["", "a", "a.b.c", "..", endless.as_str()] {

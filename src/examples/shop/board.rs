@@ -78,7 +78,8 @@ fn line(row: Row) -> RowLine {
 }
 
 fn not_yours() -> Response {
-    let text = "Only an administrator of the organisation may take roles away here. Your claims do not say that you are one.";
+    let text =
+        "Only an administrator of the organisation may take roles away here. Your claims do not say that you are one.";
     message(StatusCode::FORBIDDEN, "This page is not yours", text, None)
 }
 
@@ -110,11 +111,23 @@ mod tests {
 
     #[test]
     fn the_board_shows_the_receipt_and_the_buttons() {
-        let receipt =
-            ReceiptText { title: "Took project.admin".to_owned(), lost: vec!["Ana Kim lost it".to_owned()], ..ReceiptText::default() };
+        let receipt = ReceiptText {
+            title: "Took project.admin".to_owned(),
+            lost: vec!["Ana Kim lost it".to_owned()],
+            ..ReceiptText::default()
+        };
         let rows = vec![line(row(true, Some("bnd_1"))), line(row(false, None))];
-        let text = RolesPage { csrf: "the-csrf".to_owned(), rows, receipt: Some(receipt), refusal: None }.render().expect("a page");
-        for part in ["value=\"bnd_1\"", "value=\"take\"", "value=\"give\"", "Web team:project.admin:web", "Ana Kim lost it", "the-csrf"] {
+        let text = RolesPage { csrf: "the-csrf".to_owned(), rows, receipt: Some(receipt), refusal: None }
+            .render()
+            .expect("a page");
+        for part in [
+            "value=\"bnd_1\"",
+            "value=\"take\"",
+            "value=\"give\"",
+            "Web team:project.admin:web",
+            "Ana Kim lost it",
+            "the-csrf",
+        ] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
         assert!(!text.contains("<h3>Gained"), "an empty list has no heading");

@@ -44,15 +44,16 @@ pub fn check(
 ) -> Result<ShopClaims, ClaimsVerificationError> {
     let at = UNIX_EPOCH + Duration::from_secs(u64::try_from(now.seconds()).unwrap_or_default());
     let latest = now.seconds() + LEEWAY_SECONDS;
-    let verifier = client.id_token_verifier().set_time_fn(move || at.into()).set_issue_time_verifier_fn(move |issued| {
-        if issued.timestamp() > latest { Err("issued in the future".to_owned()) } else { Ok(()) }
-    });
+    let verifier =
+        client.id_token_verifier().set_time_fn(move || at.into()).set_issue_time_verifier_fn(move |issued| {
+            if issued.timestamp() > latest { Err("issued in the future".to_owned()) } else { Ok(()) }
+        });
     let claims = id_token.claims(&verifier, |given: Option<&Nonce>| nonce.fits(given))?;
     if let Some(expected) = claims.access_token_hash() {
         let algorithm = id_token.signing_alg().map_err(ClaimsVerificationError::SignatureVerification)?;
         let key = id_token.signing_key(&verifier).map_err(ClaimsVerificationError::SignatureVerification)?;
-        let actual =
-            AccessTokenHash::from_token(access, algorithm, key).map_err(|fault| ClaimsVerificationError::Other(fault.to_string()))?;
+        let actual = AccessTokenHash::from_token(access, algorithm, key)
+            .map_err(|fault| ClaimsVerificationError::Other(fault.to_string()))?;
         if actual != *expected {
             return Err(ClaimsVerificationError::Other("at_hash belongs to another access token".to_owned()));
         }
@@ -68,7 +69,9 @@ mod tests {
     fn a_sign_in_demands_its_nonce_and_a_renewal_only_refuses_another() {
         let (sent, other) = (Nonce::new("a".to_owned()), Nonce::new("b".to_owned()));
         assert!(Expected::Sent(&sent).fits(Some(&sent)).is_ok() && Expected::Renewed(&sent).fits(Some(&sent)).is_ok());
-        assert!(Expected::Sent(&sent).fits(Some(&other)).is_err() && Expected::Renewed(&sent).fits(Some(&other)).is_err());
+        assert!(
+            Expected::Sent(&sent).fits(Some(&other)).is_err() && Expected::Renewed(&sent).fits(Some(&other)).is_err()
+        );
         assert!(Expected::Sent(&sent).fits(None).is_err() && Expected::Renewed(&sent).fits(None).is_ok());
     }
 }

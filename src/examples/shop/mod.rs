@@ -169,13 +169,11 @@ impl Desk {
 }
 
 /// The shop, ready to be served at its own origin.
-#[must_use]
 pub fn router(shop: Shop) -> Router {
     router_with(shop, Arc::new(SystemClock), Arc::new(SystemChance))
 }
 
 /// The shop with a clock and a chance of the caller's: what tests mount.
-#[must_use]
 pub fn router_with(shop: Shop, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Router {
     let desk = Arc::new(Desk {
         oidc: Oidc::new(&shop),
@@ -286,7 +284,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_board_and_the_forms_lead_a_stranger_to_the_first_page() {
-        for request in [Request::get("/admin/roles"), Request::post("/admin/roles"), Request::post("/refresh"), Request::get("/sign-out")] {
+        for request in [
+            Request::get("/admin/roles"),
+            Request::post("/admin/roles"),
+            Request::post("/refresh"),
+            Request::get("/sign-out"),
+        ] {
             let answer = ask(request.body(Body::empty()).expect("a request")).await;
             assert_eq!(answer.status(), StatusCode::SEE_OTHER);
             assert_eq!(answer.headers()[header::LOCATION], "/");
@@ -295,7 +298,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_no_sign_in_here_asked_for_is_refused() {
-        for query in ["", "?state=x&code=y&iss=http://127.0.0.1:1", "?state=x&state=x", "?error=access_denied&state=x"] {
+        for query in ["", "?state=x&code=y&iss=http://127.0.0.1:1", "?state=x&state=x", "?error=access_denied&state=x"]
+        {
             let answer = ask(Request::get(format!("/callback{query}")).body(Body::empty()).expect("a request")).await;
             assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{query}");
         }

@@ -11,17 +11,20 @@ use openidconnect::core::{
     CoreJweContentEncryptionAlgorithm, CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse,
 };
 use openidconnect::{
-    AccessToken, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret, ConfigurationError, CsrfToken, EndSessionUrl,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, LogoutRequest, Nonce, OAuth2TokenResponse, PkceCodeChallenge,
-    PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError,
-    StandardErrorResponse, SubjectIdentifier, TokenResponse, UserInfoError, http,
+    AccessToken, AuthorizationCode, ClaimsVerificationError, Client, ClientId, ClientSecret, ConfigurationError,
+    CsrfToken, EndSessionUrl, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, LogoutRequest, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, ProviderMetadataWithLogout,
+    RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, StandardErrorResponse, SubjectIdentifier,
+    TokenResponse, UserInfoError, http,
 };
 
 use crate::kernel::time::{MINUTE, UnixMillis};
 
 use super::Shop;
 use super::id_token::{Expected, check};
-use super::person::{RoleClaims, ShopClaims, ShopIdToken, ShopProfile, ShopTokens, SignedIn, payload, roles_of, same_sign_in};
+use super::person::{
+    RoleClaims, ShopClaims, ShopIdToken, ShopProfile, ShopTokens, SignedIn, payload, roles_of, same_sign_in,
+};
 use super::wire::{HttpFault, asker, send, whole};
 
 /// What the shop asks for besides `openid`. No `offline_access`: its refresh tokens shall end with the session.
@@ -139,7 +142,11 @@ impl Oidc {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = provider
             .client
-            .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || CsrfToken::new_random_len(32), || Nonce::new_random_len(32))
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                || CsrfToken::new_random_len(32),
+                || Nonce::new_random_len(32),
+            )
             .add_scopes(SCOPES.iter().map(|scope| Scope::new((*scope).to_owned())))
             .set_pkce_challenge(challenge)
             .url();
@@ -151,7 +158,8 @@ impl Oidc {
         let provider = self.provider(now).await?;
         let http = asker(self.http()?);
         let request = provider.client.exchange_code(AuthorizationCode::new(code)).map_err(not_configured)?;
-        let tokens: ShopTokens = request.set_pkce_verifier(pending.verifier).request_async(&http).await.map_err(token_trouble)?;
+        let tokens: ShopTokens =
+            request.set_pkce_verifier(pending.verifier).request_async(&http).await.map_err(token_trouble)?;
         let id_token = tokens.id_token().ok_or_else(|| Trouble::Untrusted("there is no ID token".to_owned()))?.clone();
         let claims = self.verified(&id_token, Expected::Sent(&pending.nonce), tokens.access_token(), now).await?;
         let profile = self.userinfo(tokens.access_token(), claims.subject(), now).await?;
@@ -179,7 +187,10 @@ impl Oidc {
         let request = provider.client.exchange_refresh_token(refresh).map_err(not_configured)?;
         let tokens: ShopTokens = request.request_async(&http).await.map_err(token_trouble)?;
         // The old refresh token is spent: what follows must not lose the new one over a missing profile.
-        let profile = self.userinfo(tokens.access_token(), person.claims.subject(), now).await.unwrap_or_else(|_| person.profile.clone());
+        let profile = self
+            .userinfo(tokens.access_token(), person.claims.subject(), now)
+            .await
+            .unwrap_or_else(|_| person.profile.clone());
         let mut renewed = person.clone();
         if let Some(id_token) = tokens.id_token() {
             let claims = self.verified(id_token, Expected::Renewed(&person.nonce), tokens.access_token(), now).await?;
@@ -215,7 +226,8 @@ impl Oidc {
         let Some(end_session) = provider.end_session.clone() else {
             return Err(Trouble::Unreachable("it names no end_session_endpoint".to_owned()));
         };
-        let back = PostLogoutRedirectUrl::new(self.signed_out_uri.clone()).map_err(|fault| Trouble::Unreachable(fault.to_string()))?;
+        let back = PostLogoutRedirectUrl::new(self.signed_out_uri.clone())
+            .map_err(|fault| Trouble::Unreachable(fault.to_string()))?;
         let request = LogoutRequest::from(end_session)
             .set_id_token_hint(&person.id_token)
             .set_client_id(ClientId::new(self.client_id.clone()))
@@ -237,7 +249,12 @@ impl Oidc {
         }
     }
 
-    async fn userinfo(&self, access: &AccessToken, subject: &SubjectIdentifier, now: UnixMillis) -> Result<ShopProfile, Trouble> {
+    async fn userinfo(
+        &self,
+        access: &AccessToken,
+        subject: &SubjectIdentifier,
+        now: UnixMillis,
+    ) -> Result<ShopProfile, Trouble> {
         let provider = self.provider(now).await?;
         let http = asker(self.http()?);
         // Core §5.3.2: the sub of userinfo must be the ID token's; the crate compares them.
@@ -274,12 +291,14 @@ impl Oidc {
 
     /// Reads Muster's discovery document and its keys.
     async fn learn(&self, now: UnixMillis) -> Result<Arc<Provider>, Trouble> {
-        let unusable = |fault: url::ParseError| Trouble::Unreachable(format!("an address of the shop is no URL: {fault}"));
+        let unusable =
+            |fault: url::ParseError| Trouble::Unreachable(format!("an address of the shop is no URL: {fault}"));
         let issuer = IssuerUrl::new(self.issuer.clone()).map_err(unusable)?;
         let redirect_uri = RedirectUrl::new(self.redirect_uri.clone()).map_err(unusable)?;
         let http = asker(self.http()?);
-        let metadata =
-            ProviderMetadataWithLogout::discover_async(issuer, &http).await.map_err(|fault| Trouble::Unreachable(whole(&fault)))?;
+        let metadata = ProviderMetadataWithLogout::discover_async(issuer, &http)
+            .await
+            .map_err(|fault| Trouble::Unreachable(whole(&fault)))?;
         let provider = Arc::new(Provider {
             end_session: metadata.additional_metadata().end_session_endpoint.clone(),
             jwks_uri: metadata.jwks_uri().to_string(),
@@ -315,6 +334,7 @@ impl Oidc {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
 fn not_configured(fault: ConfigurationError) -> Trouble {
     Trouble::Unreachable(whole(&fault))
 }

@@ -10,7 +10,8 @@ use super::{DemoPerson, ReceiptText};
 
 const STYLE: &str = include_str!("shop.css");
 /// No script at all, one style sheet, forms that lead back to the shop.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The first page: a button, and the people to sign in as.
 #[derive(Template)]
@@ -179,7 +180,15 @@ pub fn moment(at: UnixMillis) -> String {
     time::OffsetDateTime::from_unix_timestamp(at.seconds()).map_or_else(
         |_| at.to_string(),
         |at| {
-            format!("{}-{:02}-{:02} {:02}:{:02}:{:02} UTC", at.year(), u8::from(at.month()), at.day(), at.hour(), at.minute(), at.second())
+            format!(
+                "{}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+                at.year(),
+                u8::from(at.month()),
+                at.day(),
+                at.hour(),
+                at.minute(),
+                at.second()
+            )
         },
     )
 }
@@ -216,7 +225,9 @@ mod tests {
 
     #[test]
     fn what_others_wrote_is_text_on_the_page() {
-        let page = MessagePage { title: "t", text: "<script>".to_owned(), detail: Some("\"&".to_owned()) }.render().expect("a page");
+        let page = MessagePage { title: "t", text: "<script>".to_owned(), detail: Some("\"&".to_owned()) }
+            .render()
+            .expect("a page");
         assert!(!page.contains("<script") && page.contains("&#60;script&#62;"), "{page}");
     }
 }

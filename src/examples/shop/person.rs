@@ -35,8 +35,13 @@ pub struct RoleClaims {
 impl AdditionalClaims for RoleClaims {}
 
 /// What a token response carries besides OAuth's own members.
-pub type ShopFields =
-    IdTokenFields<RoleClaims, EmptyExtraTokenFields, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
+pub type ShopFields = IdTokenFields<
+    RoleClaims,
+    EmptyExtraTokenFields,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJwsSigningAlgorithm,
+>;
 /// A token response.
 pub type ShopTokens = StandardTokenResponse<ShopFields, CoreTokenType>;
 /// An ID token; it is checked when its claims are taken out.
@@ -155,10 +160,16 @@ pub mod example {
             "acv": 1874,
         });
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let text = format!("{}.{}.{}", part(&json!({"alg": "RS256", "typ": "JWT"})), part(&told), URL_SAFE_NO_PAD.encode("nonsense"));
+        let text = format!(
+            "{}.{}.{}",
+            part(&json!({"alg": "RS256", "typ": "JWT"})),
+            part(&told),
+            URL_SAFE_NO_PAD.encode("nonsense")
+        );
         let id_token: ShopIdToken = text.parse().expect("an ID token");
         let claims: ShopClaims = serde_json::from_value(told).expect("claims");
-        let about = json!({"sub": subject, "name": "Ana Kim", "preferred_username": "ana", "email": "ana@acme.test"}).to_string();
+        let about = json!({"sub": subject, "name": "Ana Kim", "preferred_username": "ana", "email": "ana@acme.test"})
+            .to_string();
         let profile = ShopProfile::from_json::<HttpFault>(about.as_bytes(), None).expect("a profile");
         SignedIn {
             roles: roles_of(&claims, &profile),
@@ -183,7 +194,10 @@ mod tests {
     #[test]
     fn the_role_claims_stand_beside_the_standard_ones() {
         let ana = person("usr_1", "sid_1");
-        assert_eq!((ana.subject(), ana.sid(), ana.name(), ana.email()), ("usr_1", Some("sid_1"), "Ana Kim", Some("ana@acme.test")));
+        assert_eq!(
+            (ana.subject(), ana.sid(), ana.name(), ana.email()),
+            ("usr_1", Some("sid_1"), "Ana Kim", Some("ana@acme.test"))
+        );
         assert_eq!((ana.roles().acv, ana.roles().org_slug.as_deref()), (Some(1874), Some("acme")));
         assert_eq!(ana.roles().project_roles["web"], ["project.admin"]);
         assert!(ana.administers() && ana.can_renew());

@@ -12,7 +12,9 @@ use crate::kernel::secret::same;
 use crate::kernel::time::UnixMillis;
 
 use super::oidc::{Standing, Trouble};
-use super::pages::{ClaimLine, EndedNote, HomePage, ProjectRoles, StandingNote, WelcomePage, ago, machine, message, moment, page};
+use super::pages::{
+    ClaimLine, EndedNote, HomePage, ProjectRoles, StandingNote, WelcomePage, ago, machine, message, moment, page,
+};
 use super::person::SignedIn;
 use super::sessions::{Ended, HowEnded, Who};
 use super::{Desk, Fields, cookie_of, fields};
@@ -54,11 +56,21 @@ impl IntoResponse for SignInFault {
                 StatusCode::BAD_REQUEST,
                 "This answer belongs to no sign-in that began in this browser, or it was used already. Please try again.",
             ),
-            Self::OtherIssuer => (StatusCode::BAD_REQUEST, "This answer did not come from Muster, so the shop did not use it."),
-            Self::Declined(_) => (StatusCode::BAD_REQUEST, "Muster did not let you in here. You can try again, or as somebody else."),
-            Self::Overtaken => (StatusCode::FORBIDDEN, "Your access changed while you were signing in. Please try again."),
-            Self::Trouble(Trouble::Unreachable(_)) => (StatusCode::BAD_GATEWAY, "Muster did not answer. Please try again in a moment."),
-            Self::Trouble(Trouble::Refused(_)) => (StatusCode::BAD_REQUEST, "Muster refused to finish the sign-in. Please try again."),
+            Self::OtherIssuer => {
+                (StatusCode::BAD_REQUEST, "This answer did not come from Muster, so the shop did not use it.")
+            }
+            Self::Declined(_) => {
+                (StatusCode::BAD_REQUEST, "Muster did not let you in here. You can try again, or as somebody else.")
+            }
+            Self::Overtaken => {
+                (StatusCode::FORBIDDEN, "Your access changed while you were signing in. Please try again.")
+            }
+            Self::Trouble(Trouble::Unreachable(_)) => {
+                (StatusCode::BAD_GATEWAY, "Muster did not answer. Please try again in a moment.")
+            }
+            Self::Trouble(Trouble::Refused(_)) => {
+                (StatusCode::BAD_REQUEST, "Muster refused to finish the sign-in. Please try again.")
+            }
             Self::Trouble(Trouble::Untrusted(_)) => {
                 (StatusCode::BAD_REQUEST, "What Muster answered failed a check, so the shop did not sign you in.")
             }
@@ -93,7 +105,9 @@ impl IntoResponse for NotActing {
 /// Who sends a form: the signed-in person, if the form carries their session's CSRF token.
 pub fn acting(desk: &Desk, cookie: Option<&str>, form: &Fields, now: UnixMillis) -> Result<Arc<SignedIn>, NotActing> {
     let glance = desk.sessions.look(cookie, now).ok_or(NotActing::SignedOut)?;
-    let Who::Person(person) = glance.who else { return Err(NotActing::SignedOut) };
+    let Who::Person(person) = glance.who else {
+        return Err(NotActing::SignedOut);
+    };
     let shown = form.get("csrf").map(String::as_str).unwrap_or_default();
     if same(shown.as_bytes(), glance.csrf.as_bytes()) { Ok(person) } else { Err(NotActing::Forged) }
 }
@@ -168,9 +182,15 @@ pub async fn refresh(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: By
     match desk.oidc.renew(&person, now).await {
         Ok(renewed) => {
             desk.sessions.renew(cookie, renewed, now);
-            desk.sessions.notify(cookie, "The shop has new tokens. What you may do stands below as Muster says it now.", now);
+            desk.sessions.notify(
+                cookie,
+                "The shop has new tokens. What you may do stands below as Muster says it now.",
+                now,
+            );
         }
-        Err(Trouble::Refused(code)) if code == "invalid_grant" => desk.sessions.refused(cookie, desk.clock.now()),
+        Err(Trouble::Refused(code)) if code == "invalid_grant" => {
+            desk.sessions.refused(cookie, desk.clock.now());
+        }
         Err(trouble) => {
             tracing::warn!(%trouble, "the shop could not renew its tokens");
             desk.sessions.notify(cookie, "The shop could not get new tokens. Please try again in a moment.", now);
@@ -184,7 +204,9 @@ pub async fn refresh(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: By
 /// Our choice: a plain link may lead here. The worst that a stranger's link does is to sign a person out.
 pub async fn sign_out(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let now = desk.clock.now();
-    let Some((person, state)) = desk.sessions.leave(cookie_of(&headers), now) else { return Redirect::to("/").into_response() };
+    let Some((person, state)) = desk.sessions.leave(cookie_of(&headers), now) else {
+        return Redirect::to("/").into_response();
+    };
     match desk.oidc.farewell(&person, state, now).await {
         Ok(url) => Redirect::to(&url).into_response(),
         Err(trouble) => {
@@ -202,7 +224,12 @@ pub async fn signed_out(State(desk): State<Arc<Desk>>, headers: HeaderMap, RawQu
         let page = message(StatusCode::OK, "You are signed out", "You are signed out of the shop and of Muster.", None);
         return (desk.no_cookie(), page).into_response();
     }
-    message(StatusCode::OK, "Nothing to sign out of", "This browser did not ask the shop to sign it out, or did so already.", None)
+    message(
+        StatusCode::OK,
+        "Nothing to sign out of",
+        "This browser did not ask the shop to sign it out, or did so already.",
+        None,
+    )
 }
 
 /// Any other address.
@@ -255,7 +282,9 @@ fn home_page(person: &SignedIn, csrf: String, standing: Standing, now: UnixMilli
         renewed: with_ago(person.renewed()),
         standing: match standing {
             Standing::Accepted => StandingNote { class: "good", text: "accepted by Muster" },
-            Standing::Refused => StandingNote { class: "bad", text: "refused by Muster: your access changed, or ten minutes are over" },
+            Standing::Refused => {
+                StandingNote { class: "bad", text: "refused by Muster: your access changed, or ten minutes are over" }
+            }
             Standing::Unknown => StandingNote { class: "unsure", text: "Muster did not say" },
         },
         claims: person.raw().iter().map(|(name, value)| claim_line(name, value)).collect(),
@@ -315,7 +344,9 @@ mod tests {
     fn an_ended_session_says_so_and_when() {
         let now = UnixMillis(1_800_000_000_000);
         let ended = Ended { name: "Ana Kim".to_owned(), at: now, how: HowEnded::LogoutToken };
-        let text = WelcomePage { ended: Some(ended_note(&ended, now.plus(4_000))), people: Vec::new() }.render().expect("a page");
+        let text = WelcomePage { ended: Some(ended_note(&ended, now.plus(4_000))), people: Vec::new() }
+            .render()
+            .expect("a page");
         assert!(text.contains("Your access changed, so the shop signed you out"), "{text}");
         assert!(text.contains("2027-01-15 08:00:00 UTC") && text.contains("4 seconds ago"), "{text}");
     }

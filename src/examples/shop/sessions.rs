@@ -151,8 +151,11 @@ impl Sessions {
     /// Puts renewed tokens in the place of the old ones, unless the session ended in the meantime.
     pub fn renew(&self, cookie: Option<&str>, person: SignedIn, now: UnixMillis) {
         let mut inner = self.inner();
-        let Some(visit) = inner.visit(cookie, now) else { return };
-        let unchanged = matches!(&visit.who, Who::Person(old) if old.subject() == person.subject() && old.sid() == person.sid());
+        let Some(visit) = inner.visit(cookie, now) else {
+            return;
+        };
+        let unchanged =
+            matches!(&visit.who, Who::Person(old) if old.subject() == person.subject() && old.sid() == person.sid());
         if unchanged {
             visit.who = Who::Person(Arc::new(person));
         }
@@ -161,7 +164,9 @@ impl Sessions {
     /// Ends the session at one browser because Muster refused to renew it.
     pub fn refused(&self, cookie: Option<&str>, now: UnixMillis) {
         let mut inner = self.inner();
-        let Some(visit) = inner.visit(cookie, now) else { return };
+        let Some(visit) = inner.visit(cookie, now) else {
+            return;
+        };
         visit.end(HowEnded::RefreshRefused, now);
     }
 
@@ -193,7 +198,9 @@ impl Sessions {
         let state = self.token();
         let mut inner = self.inner();
         let visit = inner.visit(cookie, now)?;
-        let Who::Person(person) = &visit.who else { return None };
+        let Who::Person(person) = &visit.who else {
+            return None;
+        };
         let person = Arc::clone(person);
         visit.who = Who::Stranger;
         visit.outcome = None;
@@ -204,7 +211,9 @@ impl Sessions {
     /// The browser is back from Muster's sign-out with this `state`; forgets the browser when it fits.
     pub fn left(&self, cookie: Option<&str>, state: &str, now: UnixMillis) -> bool {
         let mut inner = self.inner();
-        let Some(visit) = inner.visit(cookie, now) else { return false };
+        let Some(visit) = inner.visit(cookie, now) else {
+            return false;
+        };
         let fits = visit.leaving.as_deref().is_some_and(|sent| same(sent.as_bytes(), state.as_bytes()));
         if let (true, Some(cookie)) = (fits, cookie) {
             inner.visits.remove(&Digest::of(cookie.as_bytes()));
@@ -282,7 +291,9 @@ impl Inner {
         self.visits.retain(|_, visit| now.since(visit.seen) <= IDLE);
         while self.visits.len() >= LIMIT {
             let rank = |visit: &Visit| (matches!(visit.who, Who::Person(_)), visit.seen);
-            let Some(least) = self.visits.iter().min_by_key(|(_, visit)| rank(visit)).map(|(key, _)| *key) else { return };
+            let Some(least) = self.visits.iter().min_by_key(|(_, visit)| rank(visit)).map(|(key, _)| *key) else {
+                return;
+            };
             self.visits.remove(&least);
         }
     }

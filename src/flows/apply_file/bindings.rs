@@ -75,9 +75,15 @@ fn named(draft: &Draft<'_>, table: &BindingTable) -> Result<(Subject, Role, Scop
     let here = draft.table.label_of("binding", &table.role);
     let (role, scope) = draft.names.role(&table.role).map_err(|reason| fault(&here, "role", &reason))?;
     let subject = match (&table.group, &table.person) {
-        (Some(name), None) => draft.names.group(name).map(Subject::Group).map_err(|reason| fault(&here, "group", &reason))?,
-        (None, Some(name)) => draft.names.person(name).map(Subject::Member).map_err(|reason| fault(&here, "person", &reason))?,
-        (Some(_), Some(_)) | (None, None) => return Err(fault(&here, "group", "give either a group or a person")),
+        (Some(name), None) => {
+            draft.names.group(name).map(Subject::Group).map_err(|reason| fault(&here, "group", &reason))?
+        }
+        (None, Some(name)) => {
+            draft.names.person(name).map(Subject::Member).map_err(|reason| fault(&here, "person", &reason))?
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            return Err(fault(&here, "group", "give either a group or a person"));
+        }
     };
     Ok((subject, role, scope, table.window()))
 }

@@ -9,8 +9,8 @@ use crate::domain::change::Change;
 use crate::domain::people::identifier;
 use crate::domain::people::user::OrgState;
 use crate::kernel::fold;
-use crate::kernel::time::SECOND;
 use crate::kernel::id::{GroupId, MembershipId, OrgId, ProjectId, RoleId};
+use crate::kernel::time::SECOND;
 
 /// The changes, by phase.
 ///
@@ -116,14 +116,17 @@ impl<'a> Draft<'a> {
     }
 
     pub fn projects(&mut self) {
-        let known: BTreeMap<&str, _> = self.found.projects.iter().map(|project| (project.key.as_str(), project)).collect();
+        let known: BTreeMap<&str, _> =
+            self.found.projects.iter().map(|project| (project.key.as_str(), project)).collect();
         for table in &self.table.projects {
             let (org, name) = (self.org.clone(), table.name.clone());
             let project = known.get(table.key.as_str()).map_or_else(ProjectId::fresh, |project| project.id.clone());
             self.names.projects.insert(table.key.clone(), project.clone());
             match known.get(table.key.as_str()) {
                 None => self.steps.make.push(Change::CreateProject { org, project, key: table.key.clone(), name }),
-                Some(known) if known.name != name => self.steps.make.push(Change::RenameProject { org, project, name }),
+                Some(known) if known.name != name => {
+                    self.steps.make.push(Change::RenameProject { org, project, name });
+                }
                 Some(_) => {}
             }
         }
@@ -198,7 +201,12 @@ impl<'a> Draft<'a> {
         let members: Vec<MembershipId> = self.members(table)?.into_iter().collect();
         let (org, group) = (self.org.clone(), GroupId::fresh());
         let description = table.description.clone().unwrap_or_default();
-        self.steps.groups.push(Change::CreateGroup { org: org.clone(), group: group.clone(), name: table.name.clone(), description });
+        self.steps.groups.push(Change::CreateGroup {
+            org: org.clone(),
+            group: group.clone(),
+            name: table.name.clone(),
+            description,
+        });
         if !members.is_empty() {
             self.steps.groups.push(Change::AddToGroup { org, group: group.clone(), members });
         }
@@ -230,7 +238,10 @@ impl<'a> Draft<'a> {
     }
 
     fn members(&self, table: &GroupTable) -> Result<BTreeSet<MembershipId>, FileFault> {
-        let fault = |reason: String| FileFault { table: self.table.label_of("group", &table.name), reason: format!("members: {reason}") };
+        let fault = |reason: String| FileFault {
+            table: self.table.label_of("group", &table.name),
+            reason: format!("members: {reason}"),
+        };
         table.members.iter().map(|user_name| self.names.person(user_name).map_err(fault)).collect()
     }
 }
@@ -251,7 +262,10 @@ mod tests {
         assert_eq!(names.person("bo"), Err("there is no person \"bo\"".to_owned()));
         assert_eq!(names.group(" Web Team"), Ok(GroupId::from_u128(1)));
         assert_eq!(names.group("web"), Err("there is no group \"web\"".to_owned()));
-        assert_eq!(names.role("clerk:web"), Ok((Role::Own("clerk".to_owned()), Scope::Project(ProjectId::from_u128(1)))));
+        assert_eq!(
+            names.role("clerk:web"),
+            Ok((Role::Own("clerk".to_owned()), Scope::Project(ProjectId::from_u128(1))))
+        );
         assert_eq!(names.role("clark"), Err("there is no role \"clark\"".to_owned()));
         assert!(names.role("project.admin:wbe").is_err_and(|reason| reason.contains("there is no project \"wbe\"")));
     }

@@ -51,7 +51,9 @@ pub(super) struct Found {
 
 impl Found {
     pub async fn load(conn: &mut Conn, table: &OrganisationTable) -> Result<Self> {
-        let Some(org) = orgs::by_slug(conn, &table.slug).await? else { return Ok(Self::default()) };
+        let Some(org) = orgs::by_slug(conn, &table.slug).await? else {
+            return Ok(Self::default());
+        };
         let mut found = Self {
             projects: orgs::projects(conn, &org.id).await?,
             roles: bindings::own_roles(conn, &org.id).await?,

@@ -45,7 +45,11 @@ pub(super) async fn plan(planner: &mut Planner<'_>, draft: &mut Draft<'_>) -> Re
     Ok(())
 }
 
-async fn create(planner: &mut Planner<'_>, draft: &mut Draft<'_>, person: &PersonTable) -> Result<MembershipId, PlanError> {
+async fn create(
+    planner: &mut Planner<'_>,
+    draft: &mut Draft<'_>,
+    person: &PersonTable,
+) -> Result<MembershipId, PlanError> {
     let user = UserId::fresh();
     let password = first_password(planner, draft, person).await?;
     draft.steps.people.push(Change::CreateUser(Box::new(NewUser {
@@ -70,7 +74,11 @@ fn join(draft: &mut Draft<'_>, user: UserId) -> MembershipId {
     member
 }
 
-async fn first_password(planner: &mut Planner<'_>, draft: &Draft<'_>, person: &PersonTable) -> Result<String, PlanError> {
+async fn first_password(
+    planner: &mut Planner<'_>,
+    draft: &Draft<'_>,
+    person: &PersonTable,
+) -> Result<String, PlanError> {
     if let Some(hash) = &person.password_hash {
         return Ok(hash.expose().to_owned());
     }
@@ -90,7 +98,12 @@ async fn first_password(planner: &mut Planner<'_>, draft: &Draft<'_>, person: &P
 }
 
 /// Of an own account only the membership is the organisation's to write.
-async fn update(planner: &mut Planner<'_>, draft: &mut Draft<'_>, person: &PersonTable, known: &Known) -> Result<MembershipId, PlanError> {
+async fn update(
+    planner: &mut Planner<'_>,
+    draft: &mut Draft<'_>,
+    person: &PersonTable,
+    known: &Known,
+) -> Result<MembershipId, PlanError> {
     let managed = known.is_managed_by(&draft.org);
     let user = known.user.id.clone();
     if managed {
@@ -104,7 +117,9 @@ async fn update(planner: &mut Planner<'_>, draft: &mut Draft<'_>, person: &Perso
             draft.steps.people.push(Change::ResetPassword { user: user.clone(), password });
         }
     }
-    let Some(member) = &known.member else { return Ok(join(draft, user)) };
+    let Some(member) = &known.member else {
+        return Ok(join(draft, user));
+    };
     let wanted = match person.state {
         Some(PersonState::Active) => MembershipState::Active,
         // The account itself is suspended, above.
@@ -157,11 +172,14 @@ async fn changed_password(
     }
     let key = identifier::key(&person.user_name);
     let candidates = users::candidates_in_org(&mut planner.conn, &draft.org, &key).await?;
-    let stored = candidates.into_iter().find(|candidate| candidate.id == known.user.id).and_then(|found| found.password);
+    let stored =
+        candidates.into_iter().find(|candidate| candidate.id == known.user.id).and_then(|found| found.password);
     if let Some(hash) = &person.password_hash {
         return Ok((stored.as_deref() != Some(hash.expose())).then(|| hash.expose().to_owned()));
     }
-    let Some(name) = &person.password_env else { return Ok(None) };
+    let Some(name) = &person.password_env else {
+        return Ok(None);
+    };
     let password = planner.variable(name);
     if stored.is_some() && planner.app.hasher.verify(stored, password.clone()).await?.matches {
         return Ok(None);

@@ -11,6 +11,7 @@ use crate::store::access_edit::AccessEdit;
 use crate::store::{applications, bindings, memberships, orgs, users};
 
 /// Refuses what the actor may not do.
+#[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) -> Result<(), Refusal> {
     let user = match actor {
         Actor::System(_) | Actor::CommandLine | Actor::Operator(_) => return Ok(()),
@@ -19,7 +20,9 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
     match change {
         Change::CreateOrg { .. } | Change::SetOrgState { .. } => Err(denied(change, "the instance's operator")),
         Change::EndWindows { .. } | Change::UseSetupLink { .. } => Err(denied(change, "Muster itself")),
-        Change::RenameOrg { org, .. } | Change::SetPolicy { org, .. } | Change::SetSessionLimits { org, .. } => on_org(edit, user, org, "org.write", change).await,
+        Change::RenameOrg { org, .. } | Change::SetPolicy { org, .. } | Change::SetSessionLimits { org, .. } => {
+            on_org(edit, user, org, "org.write", change).await
+        }
         Change::TransferOwnership { org, .. } => {
             let reach = edit.reach_of(org, user).await?;
             if holds(&reach, &Role::OrgOwner) { Ok(()) } else { Err(denied(change, "the owner")) }
@@ -31,9 +34,9 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
             Kind::Managed(org) => on_org(edit, user, org, "users.write", change).await,
             Kind::Own | Kind::Operator => Err(denied(change, "the instance's operator")),
         },
-        Change::SetProfile { user: of, .. } | Change::SetUserState { user: of, .. } | Change::ResetPassword { user: of, .. } => {
-            on_account(edit, user, of, change).await
-        }
+        Change::SetProfile { user: of, .. }
+        | Change::SetUserState { user: of, .. }
+        | Change::ResetPassword { user: of, .. } => on_account(edit, user, of, change).await,
         Change::AddMember { org, .. } => on_org(edit, user, org, "users.write", change).await,
         Change::SetMemberState { org, member, .. } | Change::RemoveMember { org, member } => {
             on_org(edit, user, org, "users.write", change).await?;
@@ -43,7 +46,9 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         Change::CreateGroup { org, .. } | Change::RenameGroup { org, .. } => {
             on_org(edit, user, org, "groups.write", change).await
         }
-        Change::DeleteGroup { org, group } | Change::AddToGroup { org, group, .. } | Change::RemoveFromGroup { org, group, .. } => {
+        Change::DeleteGroup { org, group }
+        | Change::AddToGroup { org, group, .. }
+        | Change::RemoveFromGroup { org, group, .. } => {
             on_org(edit, user, org, "groups.write", change).await?;
             // Putting somebody into a group gives its roles: each must lie within one's reach.
             for binding in bindings::of_org(edit.conn(), org).await? {
@@ -100,7 +105,13 @@ fn holds(reach: &Reach, role: &Role) -> bool {
 }
 
 /// A stranger to the organisation hears that it isn't there.
-async fn on_org(edit: &mut AccessEdit<'_>, user: &UserId, org: &OrgId, word: &str, change: &Change) -> Result<(), Refusal> {
+async fn on_org(
+    edit: &mut AccessEdit<'_>,
+    user: &UserId,
+    org: &OrgId,
+    word: &str,
+    change: &Change,
+) -> Result<(), Refusal> {
     if memberships::of_user(edit.conn(), org, user).await?.is_none() {
         return Err(Refusal::NotFound(format!("organisation {org}")));
     }
@@ -112,7 +123,9 @@ async fn on_org(edit: &mut AccessEdit<'_>, user: &UserId, org: &OrgId, word: &st
 async fn on_account(edit: &mut AccessEdit<'_>, user: &UserId, of: &UserId, change: &Change) -> Result<(), Refusal> {
     let not_found = || Refusal::NotFound(format!("user {of}"));
     let found = users::find(edit.conn(), of).await?.ok_or_else(not_found)?;
-    let Kind::Managed(org) = found.kind else { return Err(not_found()) };
+    let Kind::Managed(org) = found.kind else {
+        return Err(not_found());
+    };
     if memberships::of_user(edit.conn(), &org, user).await?.is_none() {
         return Err(not_found());
     }
@@ -121,7 +134,13 @@ async fn on_account(edit: &mut AccessEdit<'_>, user: &UserId, of: &UserId, chang
 }
 
 /// Nobody suspends, removes or resets somebody whose organisation roles reach further than their own; the owner nobody.
-async fn beyond_nobody(edit: &mut AccessEdit<'_>, user: &UserId, org: &OrgId, of: Option<&UserId>, change: &Change) -> Result<(), Refusal> {
+async fn beyond_nobody(
+    edit: &mut AccessEdit<'_>,
+    user: &UserId,
+    org: &OrgId,
+    of: Option<&UserId>,
+    change: &Change,
+) -> Result<(), Refusal> {
     let Some(of) = of else { return Ok(()) };
     let mine = edit.reach_of(org, user).await?;
     if let Some(found) = orgs::find(edit.conn(), org).await?
@@ -132,7 +151,9 @@ async fn beyond_nobody(edit: &mut AccessEdit<'_>, user: &UserId, org: &OrgId, of
         return Err(denied(change, "the owner, who can't be acted upon"));
     }
     let theirs = edit.reach_of(org, of).await?;
-    let Reach::Member { grants, own } = &theirs else { return Ok(()) };
+    let Reach::Member { grants, own } = &theirs else {
+        return Ok(());
+    };
     if holds(&mine, &Role::OrgAdmin) {
         return Ok(());
     }
@@ -145,7 +166,13 @@ async fn beyond_nobody(edit: &mut AccessEdit<'_>, user: &UserId, org: &OrgId, of
     Ok(())
 }
 
-async fn may_bind(edit: &mut AccessEdit<'_>, user: &UserId, org: &OrgId, binding: &Binding, change: &Change) -> Result<(), Refusal> {
+async fn may_bind(
+    edit: &mut AccessEdit<'_>,
+    user: &UserId,
+    org: &OrgId,
+    binding: &Binding,
+    change: &Change,
+) -> Result<(), Refusal> {
     if memberships::of_user(edit.conn(), org, user).await?.is_none() {
         return Err(Refusal::NotFound(format!("organisation {org}")));
     }

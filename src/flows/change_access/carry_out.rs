@@ -46,10 +46,13 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         Change::DeleteProject { org, project } => (edit.delete_project(org, project).await?, "The project"),
         Change::UseSetupLink { link } => {
             let at = edit.at();
-            let good = !users::an_operator_exists(edit.conn()).await? && instance::use_setup_link(edit.tx(), *link, at).await?;
+            let good = !users::an_operator_exists(edit.conn()).await?
+                && instance::use_setup_link(edit.tx(), *link, at).await?;
             (if good { Written::Done } else { Written::Missing }, "This set-up link")
         }
-        Change::PutApplication(_) | Change::RemoveApplication { .. } => return application(edit, change, aside).await,
+        Change::PutApplication(_) | Change::RemoveApplication { .. } => {
+            return application(edit, change, aside).await;
+        }
         Change::CreateGroup { .. }
         | Change::RenameGroup { .. }
         | Change::DeleteGroup { .. }
@@ -140,7 +143,11 @@ async fn role(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(Written, &'
     })
 }
 
-async fn person(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) -> Result<(Written, &'static str), Refusal> {
+async fn person(
+    edit: &mut AccessEdit<'_>,
+    change: &Change,
+    aside: &mut Aside,
+) -> Result<(Written, &'static str), Refusal> {
     const NAME_TAKEN: &str = "Somebody with this user name, e-mail address or phone number";
     Ok(match change {
         Change::CreateUser(user) => {
@@ -156,7 +163,9 @@ async fn person(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) -
         }
         Change::SetUserState { user, state } => {
             if *state != UserState::Active && users::is_last_operator(edit.conn(), user).await? {
-                return Err(Refusal::Blocked("Make another operator before this one goes: the last can't be removed.".to_owned()));
+                return Err(Refusal::Blocked(
+                    "Make another operator before this one goes: the last can't be removed.".to_owned(),
+                ));
             }
             let written = edit.set_user_state(user, *state).await?;
             if written == Written::Done && *state != UserState::Active {
@@ -176,7 +185,9 @@ async fn person(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) -
             }
             (edit.add_member(org, member, user, *state, source).await?, "The member")
         }
-        Change::SetMemberState { org, member, state } => (edit.set_member_state(org, member, *state).await?, "The member"),
+        Change::SetMemberState { org, member, state } => {
+            (edit.set_member_state(org, member, *state).await?, "The member")
+        }
         Change::RemoveMember { org, member } => (edit.remove_member(org, member).await?, "The member"),
         _ => return Err(unknown()),
     })
@@ -199,11 +210,14 @@ async fn application(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Asi
                 _ => {}
             }
             if let Some(resource) = &application.resource
-                && applications::all(edit.conn()).await?.iter().any(|other| {
-                    other.id != application.id && other.resource.as_ref() == Some(resource)
-                })
+                && applications::all(edit.conn())
+                    .await?
+                    .iter()
+                    .any(|other| other.id != application.id && other.resource.as_ref() == Some(resource))
             {
-                return Err(Refusal::Conflict("Another application has this resource: its tokens would be open to both".to_owned()));
+                return Err(Refusal::Conflict(
+                    "Another application has this resource: its tokens would be open to both".to_owned(),
+                ));
             }
             if application.state == crate::domain::oauth::application::ApplicationState::Disabled {
                 aside.applications.insert(application.id.clone());
@@ -271,7 +285,11 @@ fn check_binding(binding: &Binding) -> Result<(), Refusal> {
         return Err(invalid("role", "org.owner can't be given; transfer the ownership instead."));
     }
     if !binding.scope.fits(&binding.role) {
-        let text = format!("{} needs a {}.", binding.role, if binding.role.as_str().starts_with("project.") { "project" } else { "place on the organisation" });
+        let text = format!(
+            "{} needs a {}.",
+            binding.role,
+            if binding.role.as_str().starts_with("project.") { "project" } else { "place on the organisation" }
+        );
         return Err(invalid("scope", text));
     }
     if binding.window.not_before >= binding.window.not_after {

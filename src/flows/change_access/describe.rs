@@ -13,7 +13,9 @@ pub fn line(change: &Change) -> String {
         Change::SetOrgState { org, state } => format!("set organisation {org} to {state}"),
         Change::TransferOwnership { org, to } => format!("transfer ownership of {org} to {to}"),
         Change::CreateProject { key, .. } => format!("create project {key}"),
-        Change::RenameProject { project, name, .. } => format!("rename project {project} to \"{name}\""),
+        Change::RenameProject { project, name, .. } => {
+            format!("rename project {project} to \"{name}\"")
+        }
         Change::DeleteProject { project, .. } => format!("delete project {project}"),
         Change::CreateUser(user) => format!("create user {}", user.user_name),
         Change::SetProfile { user_name, .. } => format!("change profile of {user_name}"),
@@ -25,15 +27,21 @@ pub fn line(change: &Change) -> String {
         Change::CreateGroup { name, .. } => format!("create group \"{name}\""),
         Change::RenameGroup { name, .. } => format!("change group \"{name}\""),
         Change::DeleteGroup { group, .. } => format!("delete group {group}"),
-        Change::AddToGroup { group, members, .. } => format!("add {} to group {group}", people(members.len())),
-        Change::RemoveFromGroup { group, members, .. } => format!("remove {} from group {group}", people(members.len())),
+        Change::AddToGroup { group, members, .. } => {
+            format!("add {} to group {group}", people(members.len()))
+        }
+        Change::RemoveFromGroup { group, members, .. } => {
+            format!("remove {} from group {group}", people(members.len()))
+        }
         Change::CreateRole { key, .. } => format!("create role {key}"),
         Change::SetRole { role, .. } => format!("change role {role}"),
         Change::DeleteRole { role, .. } => format!("delete role {role}"),
         Change::Bind { binding, .. } => format!("give {}", bound(binding)),
         Change::Unbind { binding, .. } => format!("take binding {binding}"),
         Change::EndWindows { org } => format!("end bindings of {org} whose time is over"),
-        Change::PutApplication(application) => format!("register application {}", application.client_id),
+        Change::PutApplication(application) => {
+            format!("register application {}", application.client_id)
+        }
         Change::RemoveApplication { application } => format!("remove application {application}"),
         Change::UseSetupLink { .. } => "use the set-up link".to_owned(),
     }

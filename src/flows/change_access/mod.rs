@@ -102,7 +102,13 @@ pub async fn change_access(app: &App, actor: &Actor, changes: Vec<Change>, mode:
     }
 }
 
-async fn carry(tx: &mut Tx, actor: Actor, changes: Vec<Change>, mode: Mode, now: UnixMillis) -> Result<Receipt, Refusal> {
+async fn carry(
+    tx: &mut Tx,
+    actor: Actor,
+    changes: Vec<Change>,
+    mode: Mode,
+    now: UnixMillis,
+) -> Result<Receipt, Refusal> {
     let orgs = orgs_of::all(tx, &changes).await?;
     let mut edit = AccessEdit::open(tx, &orgs, now).await?;
     let mut acts = Vec::new();
@@ -118,7 +124,8 @@ async fn carry(tx: &mut Tx, actor: Actor, changes: Vec<Change>, mode: Mode, now:
     let id = ChangeId::fresh();
     let (ended, told) = end_sessions::after_change(tx, &id, &outcomes, &aside, now).await?;
     let members = member_receipts(tx, outcomes).await?;
-    let receipt = Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
+    let receipt =
+        Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
     keep(tx, &receipt, &orgs, &changes).await?;
     if mode == Mode::DryRun {
         tx.undo();
@@ -129,7 +136,9 @@ async fn carry(tx: &mut Tx, actor: Actor, changes: Vec<Change>, mode: Mode, now:
 /// An organisation that has an owner keeps one who is a member of it.
 async fn check_owners(tx: &mut Tx, orgs: &BTreeSet<OrgId>) -> Result<(), Refusal> {
     for org in orgs {
-        let Some(found) = orgs::find(tx, org).await? else { continue };
+        let Some(found) = orgs::find(tx, org).await? else {
+            continue;
+        };
         if let Some(owner) = found.owner
             && crate::store::memberships::find(tx, org, &owner).await?.is_none()
         {

@@ -51,7 +51,9 @@ pub async fn all(conn: &mut Conn, changes: &[Change]) -> Result<BTreeSet<OrgId>>
     let mut orgs: BTreeSet<OrgId> = changes.iter().filter_map(named).cloned().collect();
     for change in changes {
         match change {
-            Change::SetProfile { user, .. } | Change::SetUserState { user, .. } | Change::ResetPassword { user, .. } => {
+            Change::SetProfile { user, .. }
+            | Change::SetUserState { user, .. }
+            | Change::ResetPassword { user, .. } => {
                 orgs.extend(memberships::all_of_user(conn, user).await?.into_iter().map(|(org, _)| org));
             }
             _ => {}

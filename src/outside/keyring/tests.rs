@@ -27,7 +27,10 @@ fn ring(keys: &[KeyMaterial]) -> Keyring {
 }
 
 fn claims() -> Map<String, Value> {
-    json!({"iss": "https://id.example", "sub": "usr_1", "exp": 1_000, "org_roles": ["org.reader"]}).as_object().unwrap().clone()
+    json!({"iss": "https://id.example", "sub": "usr_1", "exp": 1_000, "org_roles": ["org.reader"]})
+        .as_object()
+        .unwrap()
+        .clone()
 }
 
 /// A ring of its own with the same keys: nothing it verifies was signed by it.

@@ -13,7 +13,13 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn create_group(&mut self, org: &OrgId, group: &GroupId, name: &str, description: &str) -> Result<Written> {
+    pub async fn create_group(
+        &mut self,
+        org: &OrgId,
+        group: &GroupId,
+        name: &str,
+        description: &str,
+    ) -> Result<Written> {
         let rows = self
             .tx
             .query(
@@ -35,8 +41,16 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn rename_group(&mut self, org: &OrgId, group: &GroupId, name: &str, description: &str) -> Result<Written> {
-        let Some(found) = groups::find(self.tx, org, group).await? else { return Ok(Written::Missing) };
+    pub async fn rename_group(
+        &mut self,
+        org: &OrgId,
+        group: &GroupId,
+        name: &str,
+        description: &str,
+    ) -> Result<Written> {
+        let Some(found) = groups::find(self.tx, org, group).await? else {
+            return Ok(Written::Missing);
+        };
         if found.name == name.trim() && found.description == description {
             return Ok(Written::Already);
         }
@@ -81,7 +95,13 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn add_to_group(&mut self, org: &OrgId, group: &GroupId, members: &[MembershipId], source: &Source) -> Result<Written> {
+    pub async fn add_to_group(
+        &mut self,
+        org: &OrgId,
+        group: &GroupId,
+        members: &[MembershipId],
+        source: &Source,
+    ) -> Result<Written> {
         if groups::find(self.tx, org, group).await?.is_none() || !self.all_of_org(org, members).await? {
             return Ok(Written::Missing);
         }
@@ -115,7 +135,12 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn remove_from_group(&mut self, org: &OrgId, group: &GroupId, members: &[MembershipId]) -> Result<Written> {
+    pub async fn remove_from_group(
+        &mut self,
+        org: &OrgId,
+        group: &GroupId,
+        members: &[MembershipId],
+    ) -> Result<Written> {
         if groups::find(self.tx, org, group).await?.is_none() {
             return Ok(Written::Missing);
         }

@@ -51,7 +51,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn set_profile(&mut self, user: &UserId, user_name: &str, profile: &Profile) -> Result<Written> {
-        let Some(found) = users::find(self.tx, user).await? else { return Ok(Written::Missing) };
+        let Some(found) = users::find(self.tx, user).await? else {
+            return Ok(Written::Missing);
+        };
         if found.user_name == user_name && users::same_profile(&found.profile, profile) {
             return Ok(Written::Already);
         }
@@ -66,15 +68,17 @@ impl AccessEdit<'_> {
             .bind(self.at.0)
             .execute()
             .await?;
-        self.tx
-            .query("DELETE FROM identifiers WHERE user_id = $1")
-            .bind(user.as_str().to_owned())
-            .execute()
-            .await?;
+        self.tx.query("DELETE FROM identifiers WHERE user_id = $1").bind(user.as_str().to_owned()).execute().await?;
         self.claim_identifiers(user, found.kind.realm(), user_name, profile).await
     }
 
-    async fn claim_identifiers(&mut self, user: &UserId, realm: &str, user_name: &str, profile: &Profile) -> Result<Written> {
+    async fn claim_identifiers(
+        &mut self,
+        user: &UserId,
+        realm: &str,
+        user_name: &str,
+        profile: &Profile,
+    ) -> Result<Written> {
         let all = [Some(user_name), profile.email.as_deref(), profile.phone_number.as_deref()];
         let keys: std::collections::BTreeSet<String> = all.into_iter().flatten().map(identifier::key).collect();
         for key in keys {
@@ -98,7 +102,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn set_user_state(&mut self, user: &UserId, state: UserState) -> Result<Written> {
-        let Some(found) = users::find(self.tx, user).await? else { return Ok(Written::Missing) };
+        let Some(found) = users::find(self.tx, user).await? else {
+            return Ok(Written::Missing);
+        };
         if found.state == state {
             return Ok(Written::Already);
         }
@@ -155,7 +161,14 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn add_member(&mut self, org: &OrgId, member: &MembershipId, user: &UserId, state: MembershipState, source: &Source) -> Result<Written> {
+    pub async fn add_member(
+        &mut self,
+        org: &OrgId,
+        member: &MembershipId,
+        user: &UserId,
+        state: MembershipState,
+        source: &Source,
+    ) -> Result<Written> {
         let rows = self
             .tx
             .query(
@@ -181,8 +194,15 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn set_member_state(&mut self, org: &OrgId, member: &MembershipId, state: MembershipState) -> Result<Written> {
-        let Some(found) = crate::store::memberships::find(self.tx, org, member).await? else { return Ok(Written::Missing) };
+    pub async fn set_member_state(
+        &mut self,
+        org: &OrgId,
+        member: &MembershipId,
+        state: MembershipState,
+    ) -> Result<Written> {
+        let Some(found) = crate::store::memberships::find(self.tx, org, member).await? else {
+            return Ok(Written::Missing);
+        };
         if found.state == state {
             return Ok(Written::Already);
         }

@@ -113,7 +113,9 @@ impl<'t> AccessEdit<'t> {
             .bind(org.as_str().to_owned())
             .optional()
             .await?;
-        let Some((policy,)) = policy else { return Ok(()) };
+        let Some((policy,)) = policy else {
+            return Ok(());
+        };
         let policy: Policy = policy.parse().map_err(|e: String| super::db::corrupt(&e))?;
         let projects = picture::projects(self.tx, org).await?;
         let own_roles = picture::own_roles(self.tx, org).await?;
@@ -153,7 +155,8 @@ impl<'t> AccessEdit<'t> {
             return Ok(Reach::Member { grants: Grants::default(), own });
         };
         let id = member.id;
-        let mut pictured = picture::of_members(self.tx, std::slice::from_ref(&id), &self.orgs, self.at, Count::Live).await?;
+        let mut pictured =
+            picture::of_members(self.tx, std::slice::from_ref(&id), &self.orgs, self.at, Count::Live).await?;
         Ok(Reach::Member { grants: pictured.remove(&id).map(|p| p.grants).unwrap_or_default(), own })
     }
 
@@ -165,7 +168,13 @@ impl<'t> AccessEdit<'t> {
         self.touch_counting(org, members, cause, Count::Live).await
     }
 
-    async fn touch_counting(&mut self, org: &OrgId, members: &[MembershipId], cause: Cause, count: Count) -> Result<()> {
+    async fn touch_counting(
+        &mut self,
+        org: &OrgId,
+        members: &[MembershipId],
+        cause: Cause,
+        count: Count,
+    ) -> Result<()> {
         let new: BTreeSet<&MembershipId> = members.iter().filter(|id| !self.touched.contains_key(*id)).collect();
         let new: Vec<MembershipId> = new.into_iter().cloned().collect();
         let mut pictured = picture::of_members(self.tx, &new, &self.orgs, self.at, count).await?;
@@ -232,7 +241,9 @@ async fn raise(tx: &mut Tx, outcomes: &[Outcome]) -> Result<()> {
         tx.query_in("UPDATE memberships SET acv = acv + 1 WHERE id IN (@)", chunk).execute().await?;
     }
     for chunk in of(Verdict::Narrow).chunks(LIST) {
-        tx.query_in("UPDATE memberships SET acv = acv + 1, acv_least = acv + 1 WHERE id IN (@)", chunk).execute().await?;
+        tx.query_in("UPDATE memberships SET acv = acv + 1, acv_least = acv + 1 WHERE id IN (@)", chunk)
+            .execute()
+            .await?;
     }
     for chunk in of(Verdict::End).chunks(LIST) {
         tx.query_in(

@@ -57,7 +57,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn set_policy(&mut self, org: &OrgId, policy: Policy) -> Result<Written> {
-        let Some(facts) = self.orgs.get_mut(org) else { return Ok(Written::Missing) };
+        let Some(facts) = self.orgs.get_mut(org) else {
+            return Ok(Written::Missing);
+        };
         if facts.policy == policy {
             return Ok(Written::Already);
         }
@@ -75,8 +77,15 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn set_session_limits(&mut self, org: &OrgId, idle: Option<i64>, absolute: Option<i64>) -> Result<Written> {
-        let Some(found) = orgs::find(self.tx, org).await? else { return Ok(Written::Missing) };
+    pub async fn set_session_limits(
+        &mut self,
+        org: &OrgId,
+        idle: Option<i64>,
+        absolute: Option<i64>,
+    ) -> Result<Written> {
+        let Some(found) = orgs::find(self.tx, org).await? else {
+            return Ok(Written::Missing);
+        };
         if (found.session_idle, found.session_absolute) == (idle, absolute) {
             return Ok(Written::Already);
         }
@@ -95,7 +104,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn set_org_state(&mut self, org: &OrgId, state: OrgState) -> Result<Written> {
-        let Some(found) = orgs::find(self.tx, org).await? else { return Ok(Written::Missing) };
+        let Some(found) = orgs::find(self.tx, org).await? else {
+            return Ok(Written::Missing);
+        };
         if found.state == state {
             return Ok(Written::Already);
         }
@@ -117,7 +128,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn transfer_ownership(&mut self, org: &OrgId, to: &MembershipId) -> Result<Written> {
-        let Some(found) = orgs::find(self.tx, org).await? else { return Ok(Written::Missing) };
+        let Some(found) = orgs::find(self.tx, org).await? else {
+            return Ok(Written::Missing);
+        };
         if memberships::find(self.tx, org, to).await?.is_none() {
             return Ok(Written::Missing);
         }
@@ -160,7 +173,9 @@ impl AccessEdit<'_> {
             .bind(self.at.0)
             .execute()
             .await?;
-        if rows > 0 && let Some(facts) = self.orgs.get_mut(org) {
+        if rows > 0
+            && let Some(facts) = self.orgs.get_mut(org)
+        {
             facts.projects.push(Project { id: project.clone(), key: key.to_owned() });
         }
         Ok(Written::from_rows(rows, Written::Taken))

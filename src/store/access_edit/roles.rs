@@ -14,7 +14,14 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn create_role(&mut self, org: &OrgId, role: &RoleId, key: &str, name: &str, permissions: &BTreeSet<String>) -> Result<Written> {
+    pub async fn create_role(
+        &mut self,
+        org: &OrgId,
+        role: &RoleId,
+        key: &str,
+        name: &str,
+        permissions: &BTreeSet<String>,
+    ) -> Result<Written> {
         let rows = self
             .tx
             .query(
@@ -29,7 +36,9 @@ impl AccessEdit<'_> {
             .bind(self.at.0)
             .execute()
             .await?;
-        if rows > 0 && let Some(facts) = self.orgs.get_mut(org) {
+        if rows > 0
+            && let Some(facts) = self.orgs.get_mut(org)
+        {
             self.deleted_roles.remove(&(org.clone(), key.to_owned()));
             facts.own_roles.insert(key.to_owned(), permissions.clone());
         }
@@ -40,8 +49,16 @@ impl AccessEdit<'_> {
     ///
     /// # Errors
     /// The database's.
-    pub async fn set_role(&mut self, org: &OrgId, role: &RoleId, name: &str, permissions: &BTreeSet<String>) -> Result<Written> {
-        let Some(found) = bindings::own_role(self.tx, org, role).await? else { return Ok(Written::Missing) };
+    pub async fn set_role(
+        &mut self,
+        org: &OrgId,
+        role: &RoleId,
+        name: &str,
+        permissions: &BTreeSet<String>,
+    ) -> Result<Written> {
+        let Some(found) = bindings::own_role(self.tx, org, role).await? else {
+            return Ok(Written::Missing);
+        };
         if found.name == name && found.permissions == *permissions {
             return Ok(Written::Already);
         }
@@ -64,7 +81,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn delete_role(&mut self, org: &OrgId, role: &RoleId) -> Result<Written> {
-        let Some(found) = bindings::own_role(self.tx, org, role).await? else { return Ok(Written::Missing) };
+        let Some(found) = bindings::own_role(self.tx, org, role).await? else {
+            return Ok(Written::Missing);
+        };
         for binding in bindings::of_role(self.tx, org, &found.key).await? {
             self.take(org, &binding, Cause::RoleRemoved, Count::Live).await?;
         }
@@ -85,7 +104,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn bind(&mut self, org: &OrgId, binding: &Binding) -> Result<Written> {
-        let Some(facts) = self.orgs.get(org) else { return Ok(Written::Missing) };
+        let Some(facts) = self.orgs.get(org) else {
+            return Ok(Written::Missing);
+        };
         let role_known = match &binding.role {
             crate::domain::access::Role::Own(key) => {
                 facts.own_roles.contains_key(key) && !self.deleted_roles.contains(&(org.clone(), key.clone()))
@@ -96,7 +117,9 @@ impl AccessEdit<'_> {
             Scope::Project(id) => facts.projects.iter().any(|project| project.id == *id),
             Scope::Org | Scope::AllProjects => true,
         };
-        let Some(members) = self.subject_members(org, &binding.subject).await? else { return Ok(Written::Missing) };
+        let Some(members) = self.subject_members(org, &binding.subject).await? else {
+            return Ok(Written::Missing);
+        };
         if !role_known || !project_known {
             return Ok(Written::Missing);
         }
@@ -113,7 +136,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn unbind(&mut self, org: &OrgId, binding: &BindingId) -> Result<Written> {
-        let Some(found) = bindings::find(self.tx, org, binding).await? else { return Ok(Written::Missing) };
+        let Some(found) = bindings::find(self.tx, org, binding).await? else {
+            return Ok(Written::Missing);
+        };
         self.take(org, &found, Cause::RoleRemoved, Count::Live).await?;
         Ok(Written::Done)
     }

@@ -87,7 +87,8 @@ fn is_binding(value: &str) -> bool {
 }
 
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let mut found = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(Cookie::split_parse);
+    let mut found =
+        headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(Cookie::split_parse);
     found.find_map(|cookie| cookie.ok().filter(|c| c.name() == name).map(|c| c.value().to_owned()))
 }
 
@@ -137,7 +138,10 @@ impl Browser {
             if before.user == facts.user {
                 (facts.id, facts.created_at, facts.expires_at) = (before.id, before.created_at, before.expires_at);
             } else if crate::flows::sign_out::sign_out(&self.app, &before.id).await.is_err() {
-                return Err(tower_sessions::session_store::Error::Backend("the session before can't be ended".to_owned()).into());
+                return Err(tower_sessions::session_store::Error::Backend(
+                    "the session before can't be ended".to_owned(),
+                )
+                .into());
             }
             self.session.cycle_id().await?;
         }
@@ -193,7 +197,8 @@ pub async fn mend_removals(State(app): State<App>, request: Request, next: Next)
     let mut response = next.run(request).await;
     let names = CookieNames::of(&app);
     let is_removal = |value: &HeaderValue| {
-        let removed = value.as_bytes().strip_prefix(names.session.as_bytes()).is_some_and(|rest| rest.starts_with(b"=;"));
+        let removed =
+            value.as_bytes().strip_prefix(names.session.as_bytes()).is_some_and(|rest| rest.starts_with(b"=;"));
         removed && !value.as_bytes().windows(8).any(|part| part.eq_ignore_ascii_case(b"httponly"))
     };
     if !response.headers().get_all(header::SET_COOKIE).iter().any(is_removal) {
@@ -219,8 +224,16 @@ pub async fn mend_removals(State(app): State<App>, request: Request, next: Next)
 /// What lists show instead of a user agent: browser and system, as far as it says.
 #[must_use]
 pub fn device(user_agent: &str) -> String {
-    let pick = |words: &[(&str, &str)]| words.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| (*name).to_owned());
-    let browser = pick(&[("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
+    let pick = |words: &[(&str, &str)]| {
+        words.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| (*name).to_owned())
+    };
+    let browser = pick(&[
+        ("Edg/", "Edge"),
+        ("OPR/", "Opera"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+    ]);
     let system = pick(&[
         ("Android", "Android"),
         ("iPhone", "iPhone"),

@@ -42,7 +42,9 @@ pub fn form(headers: &HeaderMap, body: &[u8]) -> Result<Params, OAuthError> {
 pub async fn authenticate(app: &App, headers: &HeaderMap, body: &[u8], path: &str) -> Result<Caller, Fault> {
     let params = form(headers, body)?;
     let authorization = match headers.get(header::AUTHORIZATION) {
-        Some(value) => Some(value.to_str().map_err(|_| OAuthError::invalid_client("the Authorization header is malformed"))?),
+        Some(value) => {
+            Some(value.to_str().map_err(|_| OAuthError::invalid_client("the Authorization header is malformed"))?)
+        }
         None => None,
     };
     let presented = present(authorization, &params)?;

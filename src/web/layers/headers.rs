@@ -3,8 +3,8 @@
 //! A handler that says otherwise wins: a header that is set already stays. Whether an answer is a page is told by its content type.
 
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    PRAGMA, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PRAGMA, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::response::Response;
 
@@ -52,12 +52,8 @@ fn keep_from_caches(headers: &mut HeaderMap) {
 }
 
 fn page(headers: &mut HeaderMap, form_action: Option<&FormAction>) {
-    headers
-        .entry(CONTENT_SECURITY_POLICY)
-        .or_insert_with(|| policy(form_action));
-    headers
-        .entry(REFERRER_POLICY)
-        .or_insert_with(|| SAME_ORIGIN.clone());
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert_with(|| policy(form_action));
+    headers.entry(REFERRER_POLICY).or_insert_with(|| SAME_ORIGIN.clone());
     headers.insert(&OPENER_POLICY, SAME_ORIGIN.clone());
     headers.insert(X_FRAME_OPTIONS, DENY.clone());
 }
@@ -71,16 +67,11 @@ fn policy(form_action: Option<&FormAction>) -> HeaderValue {
 
 /// Whether a text is one source of a policy and nothing more: no second source, no second directive, no keyword.
 fn is_source(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._:/[]+".contains(&b))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:/[]+".contains(&b))
 }
 
 fn is_html(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
 #[cfg(test)]
@@ -91,10 +82,7 @@ mod tests {
     use super::*;
 
     fn header(response: &Response, name: impl AsRef<str>) -> Option<&str> {
-        response
-            .headers()
-            .get(name.as_ref())
-            .map(|value| value.to_str().unwrap())
+        response.headers().get(name.as_ref()).map(|value| value.to_str().unwrap())
     }
 
     #[test]
@@ -102,39 +90,23 @@ mod tests {
         let mut response = Html("<p>").into_response();
         set(&mut response, true);
         let policy = header(&response, CONTENT_SECURITY_POLICY).unwrap();
-        assert!(
-            policy.starts_with("default-src 'none'; ") && policy.ends_with("; form-action 'self'"),
-            "{policy}"
-        );
-        assert!(
-            policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"),
-            "{policy}"
-        );
+        assert!(policy.starts_with("default-src 'none'; ") && policy.ends_with("; form-action 'self'"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(header(&response, REFERRER_POLICY), Some("same-origin"));
         assert_eq!(header(&response, &OPENER_POLICY), Some("same-origin"));
         assert_eq!(header(&response, CACHE_CONTROL), Some("no-store"));
-        assert!(
-            header(&response, STRICT_TRANSPORT_SECURITY)
-                .unwrap()
-                .contains("max-age=31536000")
-        );
+        assert!(header(&response, STRICT_TRANSPORT_SECURITY).unwrap().contains("max-age=31536000"));
     }
 
     #[test]
     fn a_form_may_end_at_the_verified_origin_and_the_text_can_add_no_directive() {
         let policy = |origin: &str| {
             let mut response = Html("<form>").into_response();
-            response
-                .extensions_mut()
-                .insert(FormAction(origin.to_owned()));
+            response.extensions_mut().insert(FormAction(origin.to_owned()));
             set(&mut response, false);
-            header(&response, CONTENT_SECURITY_POLICY)
-                .unwrap()
-                .to_owned()
+            header(&response, CONTENT_SECURITY_POLICY).unwrap().to_owned()
         };
-        assert!(
-            policy("http://127.0.0.1:9000").ends_with("; form-action 'self' http://127.0.0.1:9000")
-        );
+        assert!(policy("http://127.0.0.1:9000").ends_with("; form-action 'self' http://127.0.0.1:9000"));
         assert!(policy("com.acme.app:").ends_with("; form-action 'self' com.acme.app:"));
         for bad in [
             "",
@@ -152,24 +124,15 @@ mod tests {
     fn an_api_answer_is_kept_by_nobody_unless_the_handler_says_so() {
         let mut response = Json(1).into_response();
         set(&mut response, false);
-        assert_eq!(
-            (header(&response, CACHE_CONTROL), header(&response, PRAGMA)),
-            (Some("no-store"), Some("no-cache"))
-        );
+        assert_eq!((header(&response, CACHE_CONTROL), header(&response, PRAGMA)), (Some("no-store"), Some("no-cache")));
         assert_eq!(header(&response, X_CONTENT_TYPE_OPTIONS), Some("nosniff"));
         assert_eq!(
-            (
-                header(&response, CONTENT_SECURITY_POLICY),
-                header(&response, STRICT_TRANSPORT_SECURITY)
-            ),
+            (header(&response, CONTENT_SECURITY_POLICY), header(&response, STRICT_TRANSPORT_SECURITY)),
             (None, None)
         );
 
         let mut response = ([(CACHE_CONTROL, "public, max-age=300")], Json(1)).into_response();
         set(&mut response, false);
-        assert_eq!(
-            (header(&response, CACHE_CONTROL), header(&response, PRAGMA)),
-            (Some("public, max-age=300"), None)
-        );
+        assert_eq!((header(&response, CACHE_CONTROL), header(&response, PRAGMA)), (Some("public, max-age=300"), None));
     }
 }

@@ -19,16 +19,12 @@ impl Hosts {
     /// The names out of the settings. A name without a port stands for the scheme's own port too.
     pub(super) fn new(config: &Config) -> Self {
         let port = if config.is_https() { 443 } else { 80 };
-        let names = std::iter::once(config.issuer_authority())
-            .chain(config.http.allowed_hosts.iter().map(String::as_str));
+        let names =
+            std::iter::once(config.issuer_authority()).chain(config.http.allowed_hosts.iter().map(String::as_str));
         Self(
             names
                 .flat_map(|name| {
-                    if has_port(name) {
-                        vec![name.to_owned()]
-                    } else {
-                        vec![name.to_owned(), format!("{name}:{port}")]
-                    }
+                    if has_port(name) { vec![name.to_owned()] } else { vec![name.to_owned(), format!("{name}:{port}")] }
                 })
                 .collect(),
         )
@@ -36,9 +32,7 @@ impl Hosts {
 
     /// Whether a request calls us by one of our names: in its target, in its one Host header, or alike in both.
     pub(super) fn accept(&self, uri: &Uri, headers: &HeaderMap) -> bool {
-        let target = uri
-            .authority()
-            .map(|authority| authority.as_str().as_bytes());
+        let target = uri.authority().map(|authority| authority.as_str().as_bytes());
         let mut hosts = headers.get_all(HOST).iter();
         let (first, second) = (hosts.next(), hosts.next());
         let named = match (target, first) {
@@ -51,16 +45,13 @@ impl Hosts {
     }
 
     fn knows(&self, name: &[u8]) -> bool {
-        self.0
-            .iter()
-            .any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+        self.0.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
     }
 }
 
 /// Whether a name ends in a port; the colons inside an IPv6 literal are none.
 fn has_port(name: &str) -> bool {
-    name.rsplit_once(':')
-        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+    name.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
         && (!name.starts_with('[') || name.contains("]:"))
 }
 
@@ -72,10 +63,7 @@ mod tests {
         let config = Config::load(
             None,
             [
-                (
-                    "MUSTER_ISSUER".to_owned(),
-                    "https://id.acme.test".to_owned(),
-                ),
+                ("MUSTER_ISSUER".to_owned(), "https://id.acme.test".to_owned()),
                 ("MUSTER_HTTP__ALLOWED_HOSTS".to_owned(), names.join(",")),
             ]
             .into_iter(),
@@ -94,20 +82,10 @@ mod tests {
 
     #[test]
     fn the_issuer_and_the_added_names_are_answered() {
-        for name in [
-            "id.acme.test",
-            "ID.Acme.Test",
-            "id.acme.test:443",
-            "10.0.0.5:8080",
-            "[::1]",
-            "[::1]:443",
-        ] {
+        for name in ["id.acme.test", "ID.Acme.Test", "id.acme.test:443", "10.0.0.5:8080", "[::1]", "[::1]:443"] {
             assert!(asks("/jwks", &[name]), "{name}");
         }
-        assert!(
-            asks("https://id.acme.test/jwks", &[])
-                && asks("https://id.acme.test/jwks", &["id.acme.test"])
-        );
+        assert!(asks("https://id.acme.test/jwks", &[]) && asks("https://id.acme.test/jwks", &["id.acme.test"]));
     }
 
     #[test]
@@ -129,8 +107,7 @@ mod tests {
     #[test]
     fn two_names_that_disagree_or_repeat_are_misdirected() {
         assert!(
-            !asks("https://id.acme.test/jwks", &["evil.test"])
-                && !asks("https://evil.test/jwks", &["id.acme.test"])
+            !asks("https://id.acme.test/jwks", &["evil.test"]) && !asks("https://evil.test/jwks", &["id.acme.test"])
         );
         assert!(!asks("/jwks", &["id.acme.test", "id.acme.test"]));
     }
@@ -138,9 +115,7 @@ mod tests {
     #[test]
     fn a_probe_may_call_by_address() {
         assert!(
-            asks("/healthz", &["172.17.0.2:8080"])
-                && asks("/readyz", &[])
-                && !asks("/metrics", &["172.17.0.2:8080"])
+            asks("/healthz", &["172.17.0.2:8080"]) && asks("/readyz", &[]) && !asks("/metrics", &["172.17.0.2:8080"])
         );
     }
 }

@@ -45,12 +45,7 @@ impl Bounds {
         if body.size_hint().lower() > self.body_bytes as u64 {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        match timeout(
-            self.body_time,
-            Limited::new(body, self.body_bytes).collect(),
-        )
-        .await
-        {
+        match timeout(self.body_time, Limited::new(body, self.body_bytes).collect()).await {
             Ok(Ok(whole)) => Ok(Request::from_parts(parts, Body::from(whole.to_bytes()))),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
             Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
@@ -61,17 +56,14 @@ impl Bounds {
 
 /// Whether a request's target is longer than we read.
 pub(super) fn is_too_long(uri: &Uri) -> bool {
-    uri.path_and_query()
-        .is_some_and(|target| target.as_str().len() > TARGET)
+    uri.path_and_query().is_some_and(|target| target.as_str().len() > TARGET)
 }
 
 /// An answer that says its status and nothing else. Busy ones say when to come back.
 pub(super) fn plain(status: StatusCode) -> Response {
     let mut response = (status, status.canonical_reason().unwrap_or("error")).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
@@ -84,66 +76,39 @@ mod tests {
     use super::*;
 
     fn bounds() -> Bounds {
-        Bounds {
-            body_bytes: 8,
-            body_time: Duration::from_millis(20),
-            work_time: Duration::from_secs(1),
-        }
+        Bounds { body_bytes: 8, body_time: Duration::from_millis(20), work_time: Duration::from_secs(1) }
     }
 
     fn in_parts(parts: &'static [&'static str]) -> Body {
         Body::from_stream(stream::iter(
-            parts
-                .iter()
-                .map(|part| Ok::<_, std::io::Error>(Bytes::from_static(part.as_bytes()))),
+            parts.iter().map(|part| Ok::<_, std::io::Error>(Bytes::from_static(part.as_bytes()))),
         ))
     }
 
     #[tokio::test]
     async fn a_body_within_the_limit_arrives_whole() {
-        let request = bounds()
-            .read(Request::new(in_parts(&["1234", "5678"])))
-            .await
-            .unwrap();
-        assert_eq!(
-            request.into_body().collect().await.unwrap().to_bytes(),
-            "12345678"
-        );
+        let request = bounds().read(Request::new(in_parts(&["1234", "5678"]))).await.unwrap();
+        assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "12345678");
     }
 
     #[tokio::test]
     async fn a_longer_body_is_refused_whether_or_not_it_says_so() {
         for body in [Body::from("123456789"), in_parts(&["1234", "5678", "9"])] {
-            assert_eq!(
-                bounds().read(Request::new(body)).await.unwrap_err(),
-                StatusCode::PAYLOAD_TOO_LARGE
-            );
+            assert_eq!(bounds().read(Request::new(body)).await.unwrap_err(), StatusCode::PAYLOAD_TOO_LARGE);
         }
     }
 
     #[tokio::test]
     async fn a_body_that_never_ends_times_out_and_a_broken_one_is_bad() {
         let endless = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        assert_eq!(
-            bounds().read(Request::new(endless)).await.unwrap_err(),
-            StatusCode::REQUEST_TIMEOUT
-        );
-        let broken = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other(
-            "gone",
-        ))]));
-        assert_eq!(
-            bounds().read(Request::new(broken)).await.unwrap_err(),
-            StatusCode::BAD_REQUEST
-        );
+        assert_eq!(bounds().read(Request::new(endless)).await.unwrap_err(), StatusCode::REQUEST_TIMEOUT);
+        let broken = Body::from_stream(stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]));
+        assert_eq!(bounds().read(Request::new(broken)).await.unwrap_err(), StatusCode::BAD_REQUEST);
     }
 
     #[test]
     fn a_target_of_more_than_eight_kibibytes_is_too_long() {
-        assert!(!is_too_long(
-            &format!("/a?{}", "x".repeat(TARGET - 3)).parse().unwrap()
-        ));
-        assert!(is_too_long(
-            &format!("/a?{}", "x".repeat(TARGET - 2)).parse().unwrap()
-        ));
+        assert!(!is_too_long(&format!("/a?{}", "x".repeat(TARGET - 3)).parse().unwrap()));
+        assert!(is_too_long(&format!("/a?{}", "x".repeat(TARGET - 2)).parse().unwrap()));
     }
 }

@@ -85,13 +85,7 @@ impl<S> Layer<S> for Edge {
     type Service = AtEdge<S>;
 
     fn layer(&self, inner: S) -> AtEdge<S> {
-        AtEdge {
-            inner,
-            route: Arc::new(AtRoute {
-                rules: self.0.clone(),
-                metrics: OnceLock::new(),
-            }),
-        }
+        AtEdge { inner, route: Arc::new(AtRoute { rules: self.0.clone(), metrics: OnceLock::new() }) }
     }
 }
 
@@ -135,10 +129,7 @@ where
         let route = self.route.clone();
         let rules = &route.rules;
         route.metrics.get_or_init(|| RouteMetrics::of(&request));
-        let arrival = Arrival {
-            client: peer::client(&request, &rules.proxies),
-            id: rules.ids.next(),
-        };
+        let arrival = Arrival { client: peer::client(&request, &rules.proxies), id: rules.ids.next() };
         let refused = rules.refuse(&request);
         request.extensions_mut().insert(arrival);
         let work = if let Some(status) = refused {
@@ -148,10 +139,7 @@ where
         } else {
             // The service that was polled ready is the one to call; its clone takes its place.
             let fresh = self.inner.clone();
-            Work::Partial(Box::new((
-                std::mem::replace(&mut self.inner, fresh),
-                request,
-            )))
+            Work::Partial(Box::new((std::mem::replace(&mut self.inner, fresh), request)))
         };
         Box::pin(async move { Ok(route.answer(arrival.id, begun, work).await) })
     }
@@ -163,10 +151,7 @@ impl AtRoute {
         S: Service<Request, Future = F>,
         F: Future<Output = Result<Response, Infallible>>,
     {
-        let metrics = self
-            .metrics
-            .get()
-            .expect("the counters are made before the work is");
+        let metrics = self.metrics.get().expect("the counters are made before the work is");
         let bounds = &self.rules.bounds;
         let mut response = match work {
             Work::Refused(status) => plain(status),
@@ -174,11 +159,7 @@ impl AtRoute {
             Work::Partial(parts) => {
                 let (mut inner, request) = *parts;
                 match bounds.read(request).await {
-                    Ok(request) => {
-                        metrics
-                            .guard(id, bounds.work_time, inner.call(request))
-                            .await
-                    }
+                    Ok(request) => metrics.guard(id, bounds.work_time, inner.call(request)).await,
                     Err(status) => plain(status),
                 }
             }
@@ -221,16 +202,12 @@ mod tests {
         ];
         let config = Config::load(
             None,
-            env.map(|(name, text)| (name.to_owned(), text.to_owned()))
-                .into_iter(),
+            env.map(|(name, text)| (name.to_owned(), text.to_owned())).into_iter(),
             Overrides::default(),
         )
         .unwrap();
         let router = Router::new()
-            .route(
-                "/ip",
-                get(|ClientIp(ip): ClientIp, id: RequestId| async move { format!("{ip} {id}") }),
-            )
+            .route("/ip", get(|ClientIp(ip): ClientIp, id: RequestId| async move { format!("{ip} {id}") }))
             .route("/panic", get(panics))
             .route("/stuck", get(std::future::pending::<()>))
             .route("/echo", post(|body: String| async move { body }));
@@ -238,12 +215,7 @@ mod tests {
     }
 
     async fn ask(method: &str, target: &str, host: &str, body: Body) -> (Response, String) {
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header("host", host)
-            .body(body)
-            .unwrap();
+        let request = Request::builder().method(method).uri(target).header("host", host).body(body).unwrap();
         let (parts, body) = app().oneshot(request).await.unwrap().into_parts();
         let text = String::from_utf8(to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
         (Response::from_parts(parts, Body::empty()), text)
@@ -255,10 +227,7 @@ mod tests {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["x-content-type-options"], "nosniff");
         assert!(!response.headers().contains_key(&REQUEST_ID));
-        assert!(
-            text.starts_with("0.0.0.0 ") && text.ends_with("-1"),
-            "{text}"
-        );
+        assert!(text.starts_with("0.0.0.0 ") && text.ends_with("-1"), "{text}");
     }
 
     #[tokio::test]
@@ -275,10 +244,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_500_that_tells_nothing_but_its_id() {
         let (response, text) = ask("GET", "/panic", "id.acme.test", Body::empty()).await;
-        assert_eq!(
-            (response.status().as_u16(), text.as_str()),
-            (500, "Internal Server Error")
-        );
+        assert_eq!((response.status().as_u16(), text.as_str()), (500, "Internal Server Error"));
         assert!(response.headers().contains_key(&REQUEST_ID));
     }
 
@@ -292,25 +258,13 @@ mod tests {
     async fn a_body_reaches_the_handler_up_to_the_limit() {
         let (response, text) = ask("POST", "/echo", "id.acme.test", Body::from("hello")).await;
         assert_eq!((response.status().as_u16(), text.as_str()), (200, "hello"));
-        let (response, _) = ask(
-            "POST",
-            "/echo",
-            "id.acme.test",
-            Body::from("x".repeat(1025)),
-        )
-        .await;
+        let (response, _) = ask("POST", "/echo", "id.acme.test", Body::from("x".repeat(1025))).await;
         assert_eq!(response.status(), 413);
     }
 
     #[tokio::test]
     async fn an_endless_target_is_refused() {
-        let (response, _) = ask(
-            "GET",
-            &format!("/ip?{}", "x".repeat(9000)),
-            "id.acme.test",
-            Body::empty(),
-        )
-        .await;
+        let (response, _) = ask("GET", &format!("/ip?{}", "x".repeat(9000)), "id.acme.test", Body::empty()).await;
         assert_eq!(response.status(), 414);
     }
 }

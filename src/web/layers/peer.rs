@@ -23,10 +23,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts
-            .extensions
-            .get::<Arrival>()
-            .map_or(Self(NOWHERE), |arrival| Self(arrival.client)))
+        Ok(parts.extensions.get::<Arrival>().map_or(Self(NOWHERE), |arrival| Self(arrival.client)))
     }
 }
 
@@ -34,15 +31,8 @@ const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The client's address of a request.
 pub(super) fn client(request: &Request, trusted: &[Network]) -> IpAddr {
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(NOWHERE, |info| info.0.ip().to_canonical());
-    if is_trusted(peer, trusted) {
-        beyond_proxies(peer, request.headers(), trusted)
-    } else {
-        peer
-    }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(NOWHERE, |info| info.0.ip().to_canonical());
+    if is_trusted(peer, trusted) { beyond_proxies(peer, request.headers(), trusted) } else { peer }
 }
 
 fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
@@ -68,13 +58,8 @@ fn beyond_proxies(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpA
 
 /// An entry's address, with or without a port, an IPv6 one with or without brackets.
 fn address_of(entry: &str) -> Option<IpAddr> {
-    let bare = entry
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(entry);
-    let address = bare
-        .parse::<IpAddr>()
-        .or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()));
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    let address = bare.parse::<IpAddr>().or_else(|_| entry.parse::<SocketAddr>().map(|socket| socket.ip()));
     address.ok().map(|address| address.to_canonical())
 }
 
@@ -86,23 +71,13 @@ mod tests {
 
     fn seen(peer: &str, trusted: &[&str], forwarded: &[&str]) -> String {
         let mut request = Request::new(Body::empty());
-        request
-            .extensions_mut()
-            .insert(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
         for line in forwarded {
-            request
-                .headers_mut()
-                .append(&FORWARDED_FOR, line.parse().unwrap());
+            request.headers_mut().append(&FORWARDED_FOR, line.parse().unwrap());
         }
-        request
-            .headers_mut()
-            .insert("x-real-ip", "6.6.6.6".parse().unwrap());
-        request
-            .headers_mut()
-            .insert("x_forwarded_for", "6.6.6.6".parse().unwrap());
-        request
-            .headers_mut()
-            .insert("forwarded", "for=6.6.6.6".parse().unwrap());
+        request.headers_mut().insert("x-real-ip", "6.6.6.6".parse().unwrap());
+        request.headers_mut().insert("x_forwarded_for", "6.6.6.6".parse().unwrap());
+        request.headers_mut().insert("forwarded", "for=6.6.6.6".parse().unwrap());
         let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
         client(&request, &trusted).to_string()
     }
@@ -117,43 +92,18 @@ mod tests {
     #[test]
     fn behind_a_trusted_proxy_the_rightmost_stranger_is_the_client() {
         let proxies = ["10.0.0.0/8"];
-        assert_eq!(
-            seen("10.0.0.1:5", &proxies, &["6.6.6.6, 1.2.3.4"]),
-            "1.2.3.4"
-        );
-        assert_eq!(
-            seen("10.0.0.1:5", &proxies, &["6.6.6.6, 1.2.3.4, 10.0.0.2"]),
-            "1.2.3.4"
-        );
-        assert_eq!(
-            seen(
-                "10.0.0.1:5",
-                &proxies,
-                &["6.6.6.6", "1.2.3.4:99", "10.0.0.2"]
-            ),
-            "1.2.3.4"
-        );
-        assert_eq!(
-            seen("10.0.0.1:5", &proxies, &["[2001:db8::1]:443"]),
-            "2001:db8::1"
-        );
-        assert_eq!(
-            seen("10.0.0.1:5", &proxies, &["2001:db8::1"]),
-            "2001:db8::1"
-        );
+        assert_eq!(seen("10.0.0.1:5", &proxies, &["6.6.6.6, 1.2.3.4"]), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1:5", &proxies, &["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1:5", &proxies, &["6.6.6.6", "1.2.3.4:99", "10.0.0.2"]), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1:5", &proxies, &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(seen("10.0.0.1:5", &proxies, &["2001:db8::1"]), "2001:db8::1");
     }
 
     #[test]
     fn what_cannot_be_read_hides_everything_left_of_it() {
         let proxies = ["10.0.0.0/8"];
-        assert_eq!(
-            seen("10.0.0.1:5", &proxies, &["6.6.6.6, unknown"]),
-            "10.0.0.1"
-        );
-        assert_eq!(
-            seen("10.0.0.1:5", &proxies, &["6.6.6.6, , 10.0.0.2"]),
-            "10.0.0.2"
-        );
+        assert_eq!(seen("10.0.0.1:5", &proxies, &["6.6.6.6, unknown"]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1:5", &proxies, &["6.6.6.6, , 10.0.0.2"]), "10.0.0.2");
         assert_eq!(seen("10.0.0.1:5", &proxies, &[]), "10.0.0.1");
     }
 }

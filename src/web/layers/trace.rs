@@ -37,11 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts
-            .extensions
-            .get::<Arrival>()
-            .map(|arrival| arrival.id)
-            .unwrap_or_default())
+        Ok(parts.extensions.get::<Arrival>().map(|arrival| arrival.id).unwrap_or_default())
     }
 }
 
@@ -54,17 +50,11 @@ pub(super) struct RequestIds {
 
 impl RequestIds {
     pub(super) fn start() -> Self {
-        Self {
-            run: uuid::Uuid::new_v4().as_fields().0,
-            next: AtomicU64::new(1),
-        }
+        Self { run: uuid::Uuid::new_v4().as_fields().0, next: AtomicU64::new(1) }
     }
 
     pub(super) fn next(&self) -> RequestId {
-        RequestId {
-            run: self.run,
-            number: self.next.fetch_add(1, Ordering::Relaxed),
-        }
+        RequestId { run: self.run, number: self.next.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
@@ -81,13 +71,10 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 impl RouteMetrics {
     /// Registers the counters of the route that a request matched.
     pub(super) fn of(request: &Request) -> Self {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map_or("unmatched", MatchedPath::as_str)
-            .to_owned();
+        let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
         Self {
-            answered: CLASSES.map(|class| counter!("muster_http_requests_total", "route" => route.clone(), "status" => class)),
+            answered: CLASSES
+                .map(|class| counter!("muster_http_requests_total", "route" => route.clone(), "status" => class)),
             seconds: histogram!("muster_http_request_seconds", "route" => route.clone()),
             route,
         }
@@ -144,24 +131,14 @@ mod tests {
         let metrics = RouteMetrics::of(&Request::new(Body::empty()));
         assert_eq!(metrics.route, "unmatched");
         for status in [100, 200, 303, 404, 599, 999] {
-            metrics.record(
-                RequestId::default(),
-                StatusCode::from_u16(status).unwrap(),
-                Duration::ZERO,
-            );
+            metrics.record(RequestId::default(), StatusCode::from_u16(status).unwrap(), Duration::ZERO);
         }
     }
 
     #[tokio::test]
     async fn work_that_never_ends_is_answered_with_503_and_when_to_come_back() {
         let metrics = RouteMetrics::of(&Request::new(Body::empty()));
-        let answer = metrics
-            .guard(
-                RequestId::default(),
-                Duration::from_millis(10),
-                std::future::pending(),
-            )
-            .await;
+        let answer = metrics.guard(RequestId::default(), Duration::from_millis(10), std::future::pending()).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()["retry-after"], "1");
     }

@@ -50,11 +50,7 @@ impl Slots {
     /// A slot for a connection from `address`, unless all are taken or the address has its share.
     pub(super) fn take(&self, address: IpAddr) -> Option<Slot> {
         let shared = &self.0;
-        let key = (!shared
-            .unlimited
-            .iter()
-            .any(|network| network.contains(address)))
-        .then(|| key_of(address));
+        let key = (!shared.unlimited.iter().any(|network| network.contains(address))).then(|| key_of(address));
         let mut taken = shared.lock();
         if taken.all >= shared.most {
             counter!("muster_http_connections_refused_total", "reason" => "all").increment(1);
@@ -63,18 +59,14 @@ impl Slots {
         if let Some(key) = key {
             let own = taken.each.entry(key).or_default();
             if *own >= shared.most_each {
-                counter!("muster_http_connections_refused_total", "reason" => "address")
-                    .increment(1);
+                counter!("muster_http_connections_refused_total", "reason" => "address").increment(1);
                 return None;
             }
             *own += 1;
         }
         taken.all += 1;
         gauge!("muster_http_connections").increment(1.0);
-        Some(Slot {
-            shared: Arc::clone(shared),
-            key,
-        })
+        Some(Slot { shared: Arc::clone(shared), key })
     }
 }
 
@@ -103,9 +95,7 @@ impl Drop for Slot {
 /// What counts as one address: an IPv4 address, or the /64 that one IPv6 subscriber has.
 fn key_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         address @ IpAddr::V4(_) => address,
     }
 }
@@ -145,11 +135,7 @@ mod tests {
     fn a_subscriber_with_many_addresses_of_one_network_has_one_share() {
         let slots = slots(10, 1);
         let held = take(&slots, "2001:db8::1");
-        assert!(
-            held.is_some()
-                && take(&slots, "2001:db8::2").is_none()
-                && take(&slots, "2001:db8:0:1::1").is_some()
-        );
+        assert!(held.is_some() && take(&slots, "2001:db8::2").is_none() && take(&slots, "2001:db8:0:1::1").is_some());
     }
 
     #[test]

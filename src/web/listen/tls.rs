@@ -33,9 +33,8 @@ pub fn tls_from_pem(cert: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsFau
         let file = file.to_owned();
         move |reason| TlsFault::Pem { file, reason }
     };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
-        .and_then(Iterator::collect)
-        .map_err(in_file(cert))?;
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_file_iter(cert).and_then(Iterator::collect).map_err(in_file(cert))?;
     if chain.is_empty() {
         return Err(in_file(cert)(PemError::NoItemsFound));
     }
@@ -55,22 +54,9 @@ mod tests {
     #[test]
     fn a_file_without_a_certificate_is_told_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let (empty, missing) = (
-            folder.path().join("empty.pem"),
-            folder.path().join("missing.pem"),
-        );
+        let (empty, missing) = (folder.path().join("empty.pem"), folder.path().join("missing.pem"));
         std::fs::write(&empty, "nothing").unwrap();
-        assert!(
-            tls_from_pem(&empty, &missing)
-                .unwrap_err()
-                .to_string()
-                .contains("empty.pem")
-        );
-        assert!(
-            tls_from_pem(&missing, &empty)
-                .unwrap_err()
-                .to_string()
-                .contains("missing.pem")
-        );
+        assert!(tls_from_pem(&empty, &missing).unwrap_err().to_string().contains("empty.pem"));
+        assert!(tls_from_pem(&missing, &empty).unwrap_err().to_string().contains("missing.pem"));
     }
 }

@@ -28,11 +28,7 @@ pub(super) struct Patience {
 
 impl From<&Limits> for Patience {
     fn from(limits: &Limits) -> Self {
-        Self {
-            head: limits.header_timeout,
-            idle: limits.idle_timeout,
-            answer: limits.answer_timeout,
-        }
+        Self { head: limits.header_timeout, idle: limits.idle_timeout, answer: limits.answer_timeout }
     }
 }
 
@@ -112,8 +108,7 @@ impl Watch {
     /// Bytes have come. The first after an answer begin the next head, and only they move the clock:
     /// a client that sends one byte at a time gains nothing by it.
     fn bytes_came(&self) {
-        let idle =
-            self.open.load(Ordering::Relaxed) == 0 && !self.multiplexed.load(Ordering::Relaxed);
+        let idle = self.open.load(Ordering::Relaxed) == 0 && !self.multiplexed.load(Ordering::Relaxed);
         if idle && !self.heading.swap(true, Ordering::Relaxed) {
             self.mark();
         }
@@ -183,11 +178,7 @@ impl<T> Watched<T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(context, into);
         if into.filled().len() > before {
@@ -198,11 +189,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
@@ -231,19 +218,12 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience {
-        head: Duration::from_secs(10),
-        idle: Duration::from_mins(1),
-        answer: Duration::from_secs(100),
-    };
+    const PATIENCE: Patience =
+        Patience { head: Duration::from_secs(10), idle: Duration::from_mins(1), answer: Duration::from_secs(100) };
 
     /// The patience that a watch shows now, in whole seconds.
     fn patience(watch: &Watch) -> u64 {
-        (watch.deadline() - watch.born)
-            .as_millis()
-            .div_euclid(1000)
-            .try_into()
-            .unwrap()
+        (watch.deadline() - watch.born).as_millis().div_euclid(1000).try_into().unwrap()
     }
 
     #[tokio::test]

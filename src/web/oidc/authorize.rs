@@ -29,7 +29,10 @@ pub async fn post(State(app): State<App>, browser: Browser, headers: HeaderMap, 
     if let Err(error) = caller::form(&headers, &body) {
         return browser.answer(error::request(&error.description));
     }
-    if browser.facts.is_none() && body.len() < 6_000 && let Ok(query) = std::str::from_utf8(&body) {
+    if browser.facts.is_none()
+        && body.len() < 6_000
+        && let Ok(query) = std::str::from_utf8(&body)
+    {
         return reply::see_other(&format!("/authorize?{query}"));
     }
     begin(&app, browser, Params::parse(&body)).await
@@ -63,7 +66,9 @@ async fn begin(app: &App, browser: Browser, params: Result<Params, BadParams>) -
 }
 
 async fn find(app: &App, client_id: Option<&str>) -> Result<Option<std::sync::Arc<Application>>, Fault> {
-    let Some(client_id) = client_id else { return Ok(None) };
+    let Some(client_id) = client_id else {
+        return Ok(None);
+    };
     let mut conn = app.db.read().await?;
     Ok(find_application::active(app, &mut conn, client_id).await?)
 }
@@ -72,7 +77,9 @@ async fn find(app: &App, client_id: Option<&str>) -> Result<Option<std::sync::Ar
 pub async fn proceed(app: &App, browser: Browser, pending: Pending) -> Response {
     let application = match find(app, Some(&pending.request.client_id)).await {
         Ok(Some(application)) => application,
-        Ok(None) => return browser.answer(error::request("The application is not known any more.")),
+        Ok(None) => {
+            return browser.answer(error::request("The application is not known any more."));
+        }
         Err(fault) => return browser.answer(error::of_fault(fault)),
     };
     let next = match step(app, &pending, &application, browser.facts.as_ref()).await {
@@ -85,7 +92,9 @@ pub async fn proceed(app: &App, browser: Browser, pending: Pending) -> Response 
         Step::Refuse(error) => {
             reply::refusal(app, (&request.redirect, request.response_mode), &error, request.state.as_deref())
         }
-        Step::SignIn => sign_in::show(app, &browser, &Sealed::Authorize(Box::new(pending.clone())), Some(&application), None).await,
+        Step::SignIn => {
+            sign_in::show(app, &browser, &Sealed::Authorize(Box::new(pending.clone())), Some(&application), None).await
+        }
         Step::SelectOrg(choices) => select_org::show(&browser, &pending, &application, choices),
         Step::Consent(asked) => consent::show(&browser, &pending, &application, *asked),
     };

@@ -11,7 +11,9 @@ use crate::store::applications;
 
 /// Around the three endpoints; costs a look at one header where no browser asks.
 pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else { return next.run(request).await };
+    let Some(origin) = request.headers().get(header::ORIGIN).cloned() else {
+        return next.run(request).await;
+    };
     let allowed = is_allowed(&app, &origin).await;
     let preflight = request.method() == Method::OPTIONS;
     let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
@@ -24,7 +26,9 @@ pub async fn around(State(app): State<App>, request: Request, next: Next) -> Res
 }
 
 async fn is_allowed(app: &App, origin: &HeaderValue) -> bool {
-    let Ok(origin) = origin.to_str() else { return false };
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
     match app.db.read().await {
         Ok(mut conn) => applications::has_origin(&mut conn, origin).await.unwrap_or(false),
         Err(_) => false,

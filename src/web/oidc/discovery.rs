@@ -1,5 +1,5 @@
 //! `GET /.well-known/openid-configuration` (Discovery 1.0 §4, RFC 8414) and `GET /jwks`: bytes made beforehand, with
-//! an ETag.
+//! an `ETag`.
 
 use std::sync::Arc;
 
@@ -47,7 +47,8 @@ fn cached(headers: &HeaderMap, body: Bytes, etag: HeaderValue, age: HeaderValue)
     let everybody = (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == etag);
     if known {
-        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (header::CACHE_CONTROL, age), everybody]).into_response();
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (header::CACHE_CONTROL, age), everybody])
+            .into_response();
     }
     let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     ([json, (header::ETAG, etag), (header::CACHE_CONTROL, age), everybody], body).into_response()

@@ -39,7 +39,10 @@ pub async fn post(State(app): State<App>, browser: Browser, headers: HeaderMap, 
         Ok(params) => params,
         Err(error) => return browser.answer(error::request(&error.description)),
     };
-    if browser.facts.is_none() && body.len() < 6_000 && let Ok(query) = std::str::from_utf8(&body) {
+    if browser.facts.is_none()
+        && body.len() < 6_000
+        && let Ok(query) = std::str::from_utf8(&body)
+    {
         return reply::see_other(&format!("/end_session?{query}"));
     }
     begin(&app, browser, &params).await
@@ -70,14 +73,16 @@ async fn begin(app: &App, browser: Browser, params: &Params) -> Response {
     let asked = Asked { application: hint.as_ref().map(|hint| hint.application.name.clone()), return_to };
     let user = browser.facts.as_ref().map(|facts| facts.user.as_str().to_owned());
     match (user, hint) {
-        (None, _) => done(browser, &asked),
+        (None, _) => done(&browser, &asked),
         (Some(user), Some(hint)) if hint.sub == user => act(app, browser, &asked).await,
-        (Some(_), _) => question(browser, &asked),
+        (Some(_), _) => question(&browser, &asked),
     }
 }
 
 async fn read_hint(app: &App, params: &Params) -> Result<Option<Hint>, Response> {
-    let Some(token) = params.get("id_token_hint") else { return Ok(None) };
+    let Some(token) = params.get("id_token_hint") else {
+        return Ok(None);
+    };
     let bad = || error::request("The id_token_hint is not a token of this provider.");
     let claims = match app.keyring.verify(token, &[id_token::TYP], app.now()) {
         Ok(claims) => claims,
@@ -85,19 +90,26 @@ async fn read_hint(app: &App, params: &Params) -> Result<Option<Hint>, Response>
         Err(TokenError::UnknownKey) => return Ok(None),
         Err(_) => return Err(bad()),
     };
-    let (Some(sub), Some(client_id)) = (text(&claims, "sub"), text(&claims, "aud")) else { return Err(bad()) };
+    let (Some(sub), Some(client_id)) = (text(&claims, "sub"), text(&claims, "aud")) else {
+        return Err(bad());
+    };
     if params.get("client_id").is_some_and(|given| given != client_id) || text(&claims, "iss") != Some(app.issuer()) {
         return Err(error::request("The id_token_hint was not made for this application."));
     }
     let mut conn = app.db.read().await.map_err(|e| error::of_fault(e.into()))?;
-    let application = find_application::active(app, &mut conn, client_id).await.map_err(|e| error::of_fault(e.into()))?;
+    let application =
+        find_application::active(app, &mut conn, client_id).await.map_err(|e| error::of_fault(e.into()))?;
     Ok(Some(Hint { sub: sub.to_owned(), application: application.ok_or_else(bad)? }))
 }
 
 /// The address to go to afterwards, with `state` and nothing else; exact bytes, registered, and only with a hint.
 fn return_to(params: &Params, hint: Option<&Hint>) -> Result<Option<String>, &'static str> {
-    let Some(uri) = params.get("post_logout_redirect_uri") else { return Ok(None) };
-    let Some(hint) = hint else { return Err("post_logout_redirect_uri needs an id_token_hint.") };
+    let Some(uri) = params.get("post_logout_redirect_uri") else {
+        return Ok(None);
+    };
+    let Some(hint) = hint else {
+        return Err("post_logout_redirect_uri needs an id_token_hint.");
+    };
     if !hint.application.post_logout_redirect_uris.iter().any(|registered| registered == uri) {
         return Err("The post_logout_redirect_uri is not registered for this application.");
     }
@@ -110,7 +122,7 @@ fn return_to(params: &Params, hint: Option<&Hint>) -> Result<Option<String>, &'s
     Ok(Some(to))
 }
 
-fn question(browser: Browser, asked: &Asked) -> Response {
+fn question(browser: &Browser, asked: &Asked) -> Response {
     let json = serde_json::to_string(asked).unwrap_or_default();
     let form = SignOutPage {
         csrf: browser.csrf(),
@@ -127,7 +139,9 @@ fn question(browser: Browser, asked: &Asked) -> Response {
 
 /// `POST /end_session/confirm`: the answer to the question.
 pub async fn confirm(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
+    let Ok(form) = caller::form(&headers, &body) else {
+        return error::forbidden();
+    };
     if !browser.posted_here(&headers, &form) {
         return error::forbidden();
     }
@@ -146,10 +160,10 @@ async fn act(app: &App, mut browser: Browser, asked: &Asked) -> Response {
         return browser.answer(error::of_fault(error.into()));
     }
     browser.forget().await;
-    done(browser, asked)
+    done(&browser, asked)
 }
 
-fn done(browser: Browser, asked: &Asked) -> Response {
+fn done(browser: &Browser, asked: &Asked) -> Response {
     browser.answer(match &asked.return_to {
         Some(to) => reply::see_other(to),
         None => page(StatusCode::OK, &SignedOutPage { return_to: None }),

@@ -19,9 +19,10 @@ pub fn of_fault(fault: Fault) -> (OAuthError, Option<u64>) {
             tracing::error!(%error, "no key signs");
             (OAuthError::new(ErrorCode::TemporarilyUnavailable, "try again in a moment"), Some(1))
         }
-        Fault::Busy(busy) => {
-            (OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many sign-ins at once"), Some(busy.retry_after_secs))
-        }
+        Fault::Busy(busy) => (
+            OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many sign-ins at once"),
+            Some(busy.retry_after_secs),
+        ),
     }
 }
 
@@ -32,7 +33,9 @@ pub fn answer(fault: Fault, headers: &HeaderMap) -> Response {
     let mut response = (status, Json(error.body())).into_response();
     no_store(&mut response);
     if error.code == ErrorCode::InvalidClient && headers.contains_key(header::AUTHORIZATION) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"muster\", charset=\"UTF-8\""));
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"muster\", charset=\"UTF-8\""));
     }
     if let Some(seconds) = retry {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -46,8 +49,14 @@ pub fn bearer(fault: Fault) -> Response {
     let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = (status, Json(error.body())).into_response();
     no_store(&mut response);
-    let challenge = format!("Bearer realm=\"muster\", error=\"{}\", error_description=\"{}\"", error.code.as_str(), error.description);
-    if retry.is_none() && let Ok(value) = HeaderValue::from_str(&challenge) {
+    let challenge = format!(
+        "Bearer realm=\"muster\", error=\"{}\", error_description=\"{}\"",
+        error.code.as_str(),
+        error.description
+    );
+    if retry.is_none()
+        && let Ok(value) = HeaderValue::from_str(&challenge)
+    {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
     if let Some(seconds) = retry {

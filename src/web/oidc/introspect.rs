@@ -25,8 +25,13 @@ pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Re
     }
 }
 
-async fn look(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<serde_json::Map<String, serde_json::Value>, Fault> {
-    let Caller { application, params, mut conn } = caller::authenticate(app, headers, body, discovery::INTROSPECT).await?;
+async fn look(
+    app: &App,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<serde_json::Map<String, serde_json::Value>, Fault> {
+    let Caller { application, params, mut conn } =
+        caller::authenticate(app, headers, body, discovery::INTROSPECT).await?;
     if application.is_public() {
         return Err(OAuthError::invalid_client("introspection needs a confidential application").into());
     }

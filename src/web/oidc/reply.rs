@@ -14,11 +14,13 @@ use crate::web::pages::page;
 use crate::web::pages::view::FormPostPage;
 
 /// The code, sent home.
+#[must_use]
 pub fn success(app: &App, request: &AuthorizationRequest, code: &Secret) -> Response {
     send(&request.redirect, request.response_mode, &response::success(request, code, app.issuer()))
 }
 
 /// An error, sent home.
+#[must_use]
 pub fn refusal(app: &App, to: (&VerifiedRedirect, ResponseMode), error: &OAuthError, state: Option<&str>) -> Response {
     send(to.0, to.1, &response::error_params(error, state, app.issuer()))
 }
@@ -30,7 +32,8 @@ fn send(redirect: &VerifiedRedirect, mode: ResponseMode, fields: &[(String, Stri
             see_other(&redirect.with_query(&pairs))
         }
         ResponseMode::FormPost => {
-            let form = FormPostPage { action: redirect.as_str().to_owned(), fields: fields.to_vec(), application: None };
+            let form =
+                FormPostPage { action: redirect.as_str().to_owned(), fields: fields.to_vec(), application: None };
             let mut response = page(StatusCode::OK, &form);
             response.extensions_mut().insert(FormAction(redirect.form_action()));
             response
@@ -39,9 +42,14 @@ fn send(redirect: &VerifiedRedirect, mode: ResponseMode, fields: &[(String, Stri
 }
 
 /// 303: after a POST the browser must not send the form again (RFC 9700 §4.12).
+#[must_use]
 pub fn see_other(to: &str) -> Response {
     match HeaderValue::from_str(to) {
-        Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]).into_response(),
+        Ok(location) => (
+            StatusCode::SEE_OTHER,
+            [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
+        )
+            .into_response(),
         Err(_) => crate::web::pages::error::unavailable(),
     }
 }

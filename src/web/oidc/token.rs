@@ -35,7 +35,9 @@ async fn grant(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<Tokens, Fa
         .parse()
         .map_err(|_| OAuthError::new(ErrorCode::UnsupportedGrantType, "this grant type is not supported"))?;
     if !application.allows(grant) {
-        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "the application may not use this grant type").into());
+        return Err(
+            OAuthError::new(ErrorCode::UnauthorizedClient, "the application may not use this grant type").into()
+        );
     }
     match grant {
         GrantType::AuthorizationCode => exchange_code::exchange(app, &mut conn, &application, &params).await,

@@ -43,20 +43,14 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
 #[must_use]
 pub fn url(name: &str) -> &'static str {
     let asset = ASSETS.iter().find(|asset| asset.name == name);
-    &asset
-        .expect("pages name only files of the assets folder")
-        .url
+    &asset.expect("pages name only files of the assets folder").url
 }
 
 /// Media type and bytes of a file; `None` unless the hash is the one the file has now.
 #[must_use]
 pub fn get(hash: &str, name: &str) -> Option<(&'static str, &'static [u8])> {
     let asset = ASSETS.iter().find(|asset| asset.name == name)?;
-    let expected = asset
-        .url
-        .strip_prefix("/assets/")?
-        .strip_suffix(name)?
-        .strip_suffix('/')?;
+    let expected = asset.url.strip_prefix("/assets/")?.strip_suffix(name)?.strip_suffix('/')?;
     (expected == hash).then_some((asset.mime, asset.bytes.as_slice()))
 }
 
@@ -70,12 +64,10 @@ fn mime(name: &str) -> &'static str {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes all that is written");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes all that is written");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -51,11 +51,14 @@ fn line(word: &str) -> ScopeLine {
 
 /// `POST /consent`.
 pub async fn post(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
+    let Ok(form) = caller::form(&headers, &body) else {
+        return error::forbidden();
+    };
     if !browser.posted_here(&headers, &form) {
         return error::forbidden();
     }
-    let Some(Sealed::Authorize(mut pending)) = sealed::open(&app, &browser, form.get("request").unwrap_or_default()) else {
+    let Some(Sealed::Authorize(mut pending)) = sealed::open(&app, &browser, form.get("request").unwrap_or_default())
+    else {
         return browser.answer(error::expired());
     };
     if form.get("act") != Some("allow") {

@@ -19,6 +19,7 @@ fn show(status: StatusCode, title: &str, message: &str, code: Option<&str>) -> R
 }
 
 /// A request that an application made wrongly; it stays here, for its redirect can't be trusted.
+#[must_use]
 pub fn request(reason: &str) -> Response {
     show(StatusCode::BAD_REQUEST, "Request error", reason, Some("invalid_request"))
 }
@@ -27,18 +28,21 @@ pub fn request(reason: &str) -> Response {
 ///
 /// It sets no cookie: a POST from another site arrives without ours, and a new one would break the pages that stand
 /// open here.
+#[must_use]
 pub fn forbidden() -> Response {
     let text = "This form was not sent from the page that it belongs to. Go back, reload the page and try again.";
     show(StatusCode::FORBIDDEN, "That didn't come from here", text, None)
 }
 
 /// A page that stood open too long, or belongs to another browser.
+#[must_use]
 pub fn expired() -> Response {
     let text = "This page has expired. Go back to the application and start again.";
     show(StatusCode::BAD_REQUEST, "Page expired", text, None)
 }
 
 /// A link that is not good (any more).
+#[must_use]
 pub fn dead_link() -> Response {
     show(StatusCode::NOT_FOUND, "This link doesn't work", "It has expired, was used, or was never valid.", None)
 }

@@ -12,7 +12,8 @@ pub async fn get(Path((hash, name)): Path<(String, String)>) -> Response {
     match assets::get(&hash, &name) {
         Some((mime, bytes)) => {
             let age = HeaderValue::from_static("public, max-age=31536000, immutable");
-            ([(header::CONTENT_TYPE, HeaderValue::from_static(mime)), (header::CACHE_CONTROL, age)], bytes).into_response()
+            ([(header::CONTENT_TYPE, HeaderValue::from_static(mime)), (header::CACHE_CONTROL, age)], bytes)
+                .into_response()
         }
         None => error::not_found().await,
     }

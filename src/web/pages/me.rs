@@ -23,7 +23,9 @@ use crate::web::oidc::reply;
 
 /// `GET /me`.
 pub async fn get(State(app): State<App>, browser: Browser) -> Response {
-    let Some(facts) = browser.facts.clone() else { return browser.answer(reply::see_other("/login")) };
+    let Some(facts) = browser.facts.clone() else {
+        return browser.answer(reply::see_other("/login"));
+    };
     match read(&app, &facts, browser.csrf()).await {
         Ok(Some(view)) => browser.answer(page(StatusCode::OK, &view)),
         Ok(None) => browser.answer(reply::see_other("/login")),
@@ -38,7 +40,9 @@ pub async fn root() -> Response {
 
 async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Option<MePage>, Fault> {
     let mut conn = app.db.read().await?;
-    let Some(user) = users::find(&mut conn, &facts.user).await? else { return Ok(None) };
+    let Some(user) = users::find(&mut conn, &facts.user).await? else {
+        return Ok(None);
+    };
     let mut organisations = Vec::new();
     for entrance in memberships::entrances(&mut conn, &facts.user).await? {
         let mut holder = Holder {

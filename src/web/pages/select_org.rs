@@ -17,6 +17,7 @@ use crate::web::extract::caller;
 use crate::web::oidc::authorize;
 
 /// The page.
+#[must_use]
 pub fn show(browser: &Browser, pending: &Pending, application: &Application, choices: Vec<Choice>) -> Response {
     let organisations = choices
         .into_iter()
@@ -33,12 +34,15 @@ pub fn show(browser: &Browser, pending: &Pending, application: &Application, cho
 
 /// `POST /select-org`. That the person is a member is judged where the request goes on.
 pub async fn post(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
+    let Ok(form) = caller::form(&headers, &body) else {
+        return error::forbidden();
+    };
     if !browser.posted_here(&headers, &form) {
         return error::forbidden();
     }
     let content = sealed::open(&app, &browser, form.get("request").unwrap_or_default());
-    let (Some(Sealed::Authorize(mut pending)), Some(Ok(org))) = (content, form.get("org").map(str::parse::<OrgId>)) else {
+    let (Some(Sealed::Authorize(mut pending)), Some(Ok(org))) = (content, form.get("org").map(str::parse::<OrgId>))
+    else {
         return browser.answer(error::expired());
     };
     pending.org = Some(org);

@@ -41,8 +41,16 @@ fn show(status: StatusCode, browser: &Browser, token: String, typed: &Params, fa
 }
 
 /// `POST /setup/{token}`.
-pub async fn post(State(app): State<App>, browser: Browser, Path(token): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
+pub async fn post(
+    State(app): State<App>,
+    browser: Browser,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Ok(form) = caller::form(&headers, &body) else {
+        return error::forbidden();
+    };
     if !browser.posted_here(&headers, &form) {
         return error::forbidden();
     }
@@ -63,7 +71,9 @@ pub async fn post(State(app): State<App>, browser: Browser, Path(token): Path<St
         Ok(_) => return browser.answer(page(StatusCode::OK, &SetupDonePage)),
         Err(NotMade::Fault(fault)) => return browser.answer(error::of_fault(fault)),
         Err(NotMade::Refused(Refusal::NotFound(_))) => return browser.answer(error::dead_link()),
-        Err(NotMade::Refused(Refusal::Store(fault))) => return browser.answer(error::of_fault(fault.into())),
+        Err(NotMade::Refused(Refusal::Store(fault))) => {
+            return browser.answer(error::of_fault(fault.into()));
+        }
         Err(NotMade::Refused(Refusal::Invalid { reason, .. })) => vec![reason],
         Err(NotMade::Refused(other)) => vec![other.to_string()],
         Err(NotMade::Password(shortfalls)) => shortfalls.iter().map(ToString::to_string).collect(),

@@ -44,7 +44,13 @@ pub fn view_of(application: &Application) -> ApplicationView {
 }
 
 /// The page; `again` after a refusal.
-pub async fn show(app: &App, browser: &Browser, content: &Sealed, application: Option<&Application>, again: Option<Typed>) -> Response {
+pub async fn show(
+    app: &App,
+    browser: &Browser,
+    content: &Sealed,
+    application: Option<&Application>,
+    again: Option<Typed>,
+) -> Response {
     let (slug, hint) = match content {
         Sealed::Authorize(pending) => (pending.request.organization.clone(), pending.request.login_hint.clone()),
         Sealed::Plain { organisation, .. } => (organisation.clone(), None),
@@ -55,7 +61,8 @@ pub async fn show(app: &App, browser: &Browser, content: &Sealed, application: O
         Err(fault) => return error::of_fault(fault),
     };
     let refused = again.is_some();
-    let (identifier, typed_slug) = again.map_or((hint.unwrap_or_default(), None), |t| (t.identifier, Some(t.organisation)));
+    let (identifier, typed_slug) =
+        again.map_or((hint.unwrap_or_default(), None), |t| (t.identifier, Some(t.organisation)));
     let form = SignInPage {
         request: sealed::seal(browser, content),
         csrf: browser.csrf(),
@@ -107,7 +114,9 @@ async fn plain(app: &App, browser: Browser, organisation: Option<String>) -> Res
 
 /// `POST /login`.
 pub async fn post(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
+    let Ok(form) = caller::form(&headers, &body) else {
+        return error::forbidden();
+    };
     if !browser.posted_here(&headers, &form) {
         return error::forbidden();
     }

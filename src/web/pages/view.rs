@@ -14,8 +14,7 @@ pub trait Page: Template {
     /// Never: see the words of `expect`.
     #[must_use]
     fn render_page(&self) -> String {
-        self.render()
-            .expect("templates call no filter that fails, and a String takes all that is written")
+        self.render().expect("templates call no filter that fails, and a String takes all that is written")
     }
 }
 impl<T: Template> Page for T {}
@@ -61,11 +60,7 @@ impl ApplicationView {
 
 /// Registration refuses `javascript:` and its kin; pages don't rely on it alone.
 fn web_address(uri: Option<&str>) -> Option<&str> {
-    uri.filter(|uri| {
-        ["https://", "http://"]
-            .iter()
-            .any(|scheme| uri.starts_with(scheme))
-    })
+    uri.filter(|uri| ["https://", "http://"].iter().any(|scheme| uri.starts_with(scheme)))
 }
 
 fn initial(name: &str) -> String {
@@ -283,11 +278,7 @@ impl MePage {
     /// What to call the person.
     #[must_use]
     pub fn called(&self) -> &str {
-        if self.name.is_empty() {
-            &self.user_name
-        } else {
-            &self.name
-        }
+        if self.name.is_empty() { &self.user_name } else { &self.name }
     }
 }
 

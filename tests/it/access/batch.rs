@@ -137,7 +137,8 @@ impl Batch {
     }
 
     pub fn set_org_active(&mut self, org: &OrgId, active: bool) {
-        let (state, cause) = if active { (OrgState::Active, Cause::Added) } else { (OrgState::Suspended, Cause::Barred) };
+        let (state, cause) =
+            if active { (OrgState::Active, Cause::Added) } else { (OrgState::Suspended, Cause::Barred) };
         self.ask(org, Change::SetOrgState { org: org.clone(), state });
         if self.org(org).active != active {
             let all: Vec<MembershipId> = self.org(org).members.keys().cloned().collect();
@@ -159,7 +160,8 @@ impl Batch {
     }
 
     pub fn set_user_active(&mut self, user: &UserId, active: bool) {
-        let (state, cause) = if active { (UserState::Active, Cause::Added) } else { (UserState::Suspended, Cause::Barred) };
+        let (state, cause) =
+            if active { (UserState::Active, Cause::Added) } else { (UserState::Suspended, Cause::Barred) };
         self.changes.push(Change::SetUserState { user: user.clone(), state });
         self.orgs.extend(self.start.memberships(user).into_keys());
         if self.model.users[user].state != state {
@@ -387,6 +389,10 @@ impl Batch {
     /// The members whom some of the bindings reach.
     fn bound(&self, org: &OrgId, which: impl Fn(&Binding) -> bool) -> BTreeSet<MembershipId> {
         let of = self.org(org);
-        of.bindings.values().filter(|binding| which(binding)).flat_map(|binding| of.stood_for(&binding.subject)).collect()
+        of.bindings
+            .values()
+            .filter(|binding| which(binding))
+            .flat_map(|binding| of.stood_for(&binding.subject))
+            .collect()
     }
 }

@@ -76,8 +76,12 @@ impl Books {
         }
         ending.farewells.retain(|(application, _, _)| scene.applications.told(application).is_some());
         // A session ends with its last entry, and with its account.
-        let left: BTreeSet<&SessionId> =
-            self.entries.iter().filter(|(id, _)| !ending.entries.contains(*id)).map(|(_, entry)| &entry.session).collect();
+        let left: BTreeSet<&SessionId> = self
+            .entries
+            .iter()
+            .filter(|(id, _)| !ending.entries.contains(*id))
+            .map(|(_, entry)| &entry.session)
+            .collect();
         let over = self.sessions.iter().filter(|(id, user)| barred.contains(*user) || !left.contains(id));
         ending.sessions = over.map(|(id, _)| id.clone()).collect();
         ending
@@ -108,7 +112,8 @@ impl Books {
             let first = (&scene.applications.quiet.id, entry.id.clone(), false);
             let earlier = (&scene.applications.late.id, EntryId::fresh(), true);
             let families = [first, earlier].map(|(application, sid, offline)| {
-                let family = Family { application: application.clone(), user: user.clone(), member: member.clone(), sid, acv };
+                let family =
+                    Family { application: application.clone(), user: user.clone(), member: member.clone(), sid, acv };
                 let new = new_family(&family, org.clone(), epoch, offline, now);
                 self.families.insert(new.id.clone(), family);
                 new
@@ -196,7 +201,11 @@ fn new_family(family: &Family, org: OrgId, epoch: i64, offline: bool, now: UnixM
             scopes: Scopes::parse("openid roles").unwrap(),
             claims: ClaimsRequest::default(),
             nonce: None,
-            authentication: Authentication { time: now, acr: "urn:muster:acr:pwd".to_owned(), amr: vec!["pwd".to_owned()] },
+            authentication: Authentication {
+                time: now,
+                acr: "urn:muster:acr:pwd".to_owned(),
+                amr: vec!["pwd".to_owned()],
+            },
             project: None,
             resource: None,
         },

@@ -94,8 +94,13 @@ pub enum Step {
 pub fn stories(longest: usize) -> impl Strategy<Value = ([Policy; 2], Vec<Step>)> {
     let all: Vec<Deed> = WEIGHTS.iter().flat_map(|(deed, weight)| std::iter::repeat_n(*deed, *weight)).collect();
     let numbers = (0..2_usize, 0..64_usize, 0..64_usize, 0..64_usize);
-    let wish = (proptest::sample::select(all), numbers)
-        .prop_map(|(deed, (org, one, two, three))| Wish { deed, org, one, two, three });
+    let wish = (proptest::sample::select(all), numbers).prop_map(|(deed, (org, one, two, three))| Wish {
+        deed,
+        org,
+        one,
+        two,
+        three,
+    });
     let step = prop_oneof![
         8 => proptest::collection::vec(wish, 1..=3).prop_map(Step::Together),
         1 => (1..8_i64).prop_map(Step::Wait),

@@ -17,10 +17,12 @@ async fn a_member_named_twice_in_one_removal_loses_as_much_as_one_named_once() {
         let mut books = Books::default();
         books.sign_everybody_in(&scene).await;
         let batch = scene.batch();
-        let (devs, group) = batch.org(&org).groups.iter().find(|(_, group)| group.name == "devs").expect("the scene has it");
+        let (devs, group) =
+            batch.org(&org).groups.iter().find(|(_, group)| group.name == "devs").expect("the scene has it");
         // Bo is in this group alone; ana, who owns the organisation, is in none.
         let ana = batch.org(&org).owner.clone().expect("an owner");
-        let bo = group.members.iter().find(|id| batch.org(&org).members[*id].user == scene.users[1]).expect("bo").clone();
+        let bo =
+            group.members.iter().find(|id| batch.org(&org).members[*id].user == scene.users[1]).expect("bo").clone();
         let devs = devs.clone();
         let mut batch = scene.batch();
         batch.remove_from_group(&org, &devs, &[bo.clone(), ana, bo.clone()]);

@@ -94,9 +94,13 @@ impl Org {
 impl Model {
     /// Whether a member may sign in: account, membership and organisation are active.
     pub fn may_sign_in(&self, org: &OrgId, member: &MembershipId) -> bool {
-        let Some(of) = self.orgs.get(org) else { return false };
-        let account = |member: &Member| self.users.get(&member.user).is_some_and(|user| user.state == UserState::Active);
-        of.active && of.members.get(member).is_some_and(|member| member.state == MembershipState::Active && account(member))
+        let Some(of) = self.orgs.get(org) else {
+            return false;
+        };
+        let account =
+            |member: &Member| self.users.get(&member.user).is_some_and(|user| user.state == UserState::Active);
+        of.active
+            && of.members.get(member).is_some_and(|member| member.state == MembershipState::Active && account(member))
     }
 
     /// A person's membership in each organisation that has one.
@@ -129,7 +133,9 @@ impl Model {
             }
             for role in with_implied(&binding.role) {
                 if binding.scope == Scope::AllProjects {
-                    held.extend(of.projects.keys().map(|id| Held { role: role.clone(), scope: Scope::Project(id.clone()) }));
+                    held.extend(
+                        of.projects.keys().map(|id| Held { role: role.clone(), scope: Scope::Project(id.clone()) }),
+                    );
                 }
                 held.insert(Held { role, scope: binding.scope.clone() });
             }
@@ -149,7 +155,9 @@ impl Model {
 
     fn grants(&self, org: &OrgId, member: &MembershipId, at: UnixMillis) -> Grants {
         let of = &self.orgs[org];
-        let Some(found) = of.members.get(member) else { return Grants::default() };
+        let Some(found) = of.members.get(member) else {
+            return Grants::default();
+        };
         let groups = of.groups.iter().filter(|(_, group)| group.members.contains(member)).map(|(id, _)| id.clone());
         let holder = Holder {
             id: member.clone(),

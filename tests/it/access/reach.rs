@@ -59,7 +59,9 @@ async fn refused(scene: &Scene, actor: &UserId, change: Change) -> (Refusal, usi
     let refusal = change_access(&scene.world, &actor, vec![change.clone()], Mode::Act).await.expect_err("beyond reach");
     let after = Snapshot::read(scene).await;
     let rows = after.audited_since(&before);
-    assert!(rows.iter().all(|(_, by, outcome, change)| *by == actor.label() && outcome == "denied" && change.is_none()));
+    assert!(
+        rows.iter().all(|(_, by, outcome, change)| *by == actor.label() && outcome == "denied" && change.is_none())
+    );
     assert_eq!(Snapshot { audit: before.audit.clone(), ..after }, before, "{change:?} left a trace");
     (refusal, rows.len())
 }
@@ -98,7 +100,9 @@ async fn nobody_gives_beyond_their_own_reach_and_the_attempt_is_written_down() {
             assert_eq!((refusal.code(), rows), (if sweep { "denied" } else { "not_found" }, 1));
         }
         // Within their reach they give.
-        for (actor, change) in [(bo, bind(Role::IamViewer, &Scope::Org, &cems)), (cem, bind(Role::ProjectMember, &web, &bos))] {
+        for (actor, change) in
+            [(bo, bind(Role::IamViewer, &Scope::Org, &cems)), (cem, bind(Role::ProjectMember, &web, &bos))]
+        {
             let receipt = change_access(&scene.world, &Actor::User(actor), vec![change], Mode::Act).await.unwrap();
             assert_eq!((receipt.members.len(), receipt.members[0].lost.len()), (1, 0));
         }
@@ -119,7 +123,8 @@ async fn a_reach_that_is_lost_within_a_change_does_not_carry_the_rest_of_it() {
         let give = always(Role::IamViewer, Scope::Org, Subject::Member(cems));
         let changes = vec![batch.changes[0].clone(), Change::Bind { org: org.clone(), binding: give }];
         let before = Snapshot::read(&scene).await;
-        let refusal = change_access(&scene.world, &Actor::User(bo), changes, Mode::Act).await.expect_err("no reach is left");
+        let refusal =
+            change_access(&scene.world, &Actor::User(bo), changes, Mode::Act).await.expect_err("no reach is left");
         assert_eq!(refusal.code(), "denied");
         let after = Snapshot::read(&scene).await;
         assert_eq!((after.audited_since(&before).len(), &after.held), (1, &before.held));

@@ -51,7 +51,10 @@ impl Applications {
 
     /// The client id of an application that is told of sign-outs.
     pub fn told(&self, id: &ApplicationId) -> Option<&str> {
-        let found = self.all().into_iter().find(|application| application.id == *id && application.backchannel_logout_uri.is_some());
+        let found = self
+            .all()
+            .into_iter()
+            .find(|application| application.id == *id && application.backchannel_logout_uri.is_some());
         found.map(|application| application.client_id.as_str())
     }
 }

@@ -39,9 +39,12 @@ impl Snapshot {
     pub async fn read(scene: &Scene) -> Self {
         let mut conn = scene.world.conn().await;
         let users = scene.user_ids();
-        let entries = ids(&mut conn, "SELECT id FROM session_entries WHERE user_id IN (@) AND ended_at IS NULL", &users).await;
-        let families = ids(&mut conn, "SELECT id FROM token_families WHERE user_id IN (@) AND ended_at IS NULL", &users).await;
-        let sessions = ids(&mut conn, "SELECT id FROM sessions WHERE user_id IN (@) AND ended_at IS NULL", &users).await;
+        let entries =
+            ids(&mut conn, "SELECT id FROM session_entries WHERE user_id IN (@) AND ended_at IS NULL", &users).await;
+        let families =
+            ids(&mut conn, "SELECT id FROM token_families WHERE user_id IN (@) AND ended_at IS NULL", &users).await;
+        let sessions =
+            ids(&mut conn, "SELECT id FROM sessions WHERE user_id IN (@) AND ended_at IS NULL", &users).await;
         let counters = counters(&mut conn, scene).await;
         Self {
             entries: entries.into_iter().map(EntryId::trusted).collect(),
@@ -87,7 +90,8 @@ async fn audit(conn: &mut Conn, scene: &Scene) -> BTreeMap<String, AuditRow> {
 }
 
 async fn outbox(conn: &mut Conn, scene: &Scene) -> BTreeMap<String, OutboxRow> {
-    let receivers: Vec<String> = scene.applications.all().map(|application| application.id.as_str().to_owned()).to_vec();
+    let receivers: Vec<String> =
+        scene.applications.all().map(|application| application.id.as_str().to_owned()).to_vec();
     let sql = "SELECT id, change_id, receiver, payload FROM outbox WHERE receiver IN (@) AND state = 'waiting'";
     let rows: Vec<(String, Option<String>, String, String)> = conn.query_in(sql, &receivers).all().await.unwrap();
     let row = |(id, change, receiver, payload): (String, Option<String>, String, String)| {
@@ -100,7 +104,8 @@ async fn outbox(conn: &mut Conn, scene: &Scene) -> BTreeMap<String, OutboxRow> {
 async fn held(conn: &mut Conn, scene: &Scene, members: Vec<MembershipId>) -> BTreeMap<MembershipId, BTreeSet<Held>> {
     let mut facts = BTreeMap::new();
     for (org, of) in &scene.model.orgs {
-        let (projects, own_roles) = (picture::projects(conn, org).await.unwrap(), picture::own_roles(conn, org).await.unwrap());
+        let (projects, own_roles) =
+            (picture::projects(conn, org).await.unwrap(), picture::own_roles(conn, org).await.unwrap());
         facts.insert(org.clone(), OrgFacts { policy: of.policy, projects, own_roles });
     }
     let pictured = picture::of_members(conn, &members, &facts, scene.world.now(), Count::Live).await.unwrap();

@@ -92,7 +92,8 @@ impl Teller<'_> {
                 let expected = batch.outcomes();
                 let ended = expected.iter().filter(|line| line.verdict == Verdict::End).map(|line| line.member.clone());
                 let ending = self.books.ending(&ended.collect(), &batch.barred, &self.scene);
-                let accepted = Accepted { batch: &batch, receipt: &receipt, before: &before, after: &after, expected, ending };
+                let accepted =
+                    Accepted { batch: &batch, receipt: &receipt, before: &before, after: &after, expected, ending };
                 self.accepted(&accepted).await?;
                 self.books.strike(&accepted.ending);
                 self.scene.model = batch.model.clone();
@@ -147,16 +148,23 @@ impl Teller<'_> {
         let change = Some(accepted.receipt.id.as_str().to_owned());
         let mut rows = accepted.after.enqueued_since(accepted.before);
         rows.sort();
-        let expected: Vec<_> =
-            accepted.ending.farewells.iter().cloned().map(|(application, user, sid)| (change.clone(), application, user, sid)).collect();
+        let expected: Vec<_> = accepted
+            .ending
+            .farewells
+            .iter()
+            .cloned()
+            .map(|(application, user, sid)| (change.clone(), application, user, sid))
+            .collect();
         prop_assert_eq!(rows, expected);
         let mut counts: BTreeMap<&ApplicationId, u64> = BTreeMap::new();
         for (application, _, _) in &accepted.ending.farewells {
             *counts.entry(application).or_default() += 1;
         }
         let receivers = self.scene.receivers();
-        let told: Vec<Told> =
-            counts.into_iter().map(|(id, logout_tokens)| Told { client_id: receivers[id].clone(), logout_tokens }).collect();
+        let told: Vec<Told> = counts
+            .into_iter()
+            .map(|(id, logout_tokens)| Told { client_id: receivers[id].clone(), logout_tokens })
+            .collect();
         prop_assert_eq!(&accepted.receipt.told, &told);
         Ok(())
     }
@@ -186,7 +194,13 @@ impl Teller<'_> {
             let least = accepted.after.counters.get(&family.member).map(|(_, least, _)| *least);
             prop_assert_eq!(standing.judge(now).is_ok(), live, "{} {:?}", id, &standing);
             let fresh = live && least.is_some_and(|least| family.acv >= least);
-            prop_assert_eq!(standing.judge_access_token(Some(family.acv), now).is_ok(), fresh, "{} {:?}", id, &standing);
+            prop_assert_eq!(
+                standing.judge_access_token(Some(family.acv), now).is_ok(),
+                fresh,
+                "{} {:?}",
+                id,
+                &standing
+            );
         }
         for (id, entry) in &self.books.entries {
             if concerned.contains(&entry.member) || ending.entries.contains(id) {
@@ -305,7 +319,9 @@ fn config() -> ProptestConfig {
 
 fn drive(kind: Kind) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let Some(world) = runtime.block_on(World::fresh(kind)) else { return };
+    let Some(world) = runtime.block_on(World::fresh(kind)) else {
+        return;
+    };
     let (begun, met) = (Instant::now(), RefCell::new(Met::default()));
     let asked_for_more = std::env::var_os("PROPTEST_CASES").is_some();
     let outcome = TestRunner::new(config()).run(&stories(LONGEST), |(policies, steps)| {
@@ -322,7 +338,8 @@ fn drive(kind: Kind) {
         panic!("{failure}");
     }
     let all = [Verdict::Keep, Verdict::Narrow, Verdict::End];
-    let varied = all.iter().all(|verdict| met.verdicts.contains_key(verdict)) && met.refused > 0 && met.without_effect > 0;
+    let varied =
+        all.iter().all(|verdict| met.verdicts.contains_key(verdict)) && met.refused > 0 && met.without_effect > 0;
     assert!(varied && met.logout_tokens > 0, "the stories met too little: {met:?}");
 }
 

@@ -62,7 +62,9 @@ fn python(folder: &Path) -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openid_client_tells_its_whole_story() {
-    let Some(folder) = scripts("node") else { return };
+    let Some(folder) = scripts("node") else {
+        return;
+    };
     on_both(async |site| {
         let acme = acme(site).await;
         let registered = acme
@@ -83,7 +85,9 @@ async fn openid_client_tells_its_whole_story() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn authlib_tells_its_whole_story_with_a_secret_and_with_a_key() {
-    let Some(folder) = scripts("python") else { return };
+    let Some(folder) = scripts("python") else {
+        return;
+    };
     on_both(async |site| {
         let acme = acme(site).await;
         let with_secret = acme
@@ -98,7 +102,9 @@ async fn authlib_tells_its_whole_story_with_a_secret_and_with_a_key() {
         let made = python(&folder).arg("--new-key").arg(&key).output().await.expect("it starts");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let jwks = String::from_utf8(made.stdout).unwrap();
-        let mut with_key = acme.application_with("authlib-key", |application| application.auth_method = AuthMethod::PrivateKeyJwt).await;
+        let mut with_key = acme
+            .application_with("authlib-key", |application| application.auth_method = AuthMethod::PrivateKeyJwt)
+            .await;
         with_key.application.jwks = Some(jwks.trim().to_owned());
         let put = muster::domain::change::Change::PutApplication(Box::new(with_key.application.clone()));
         site.act(vec![put]).await;
@@ -110,7 +116,9 @@ async fn authlib_tells_its_whole_story_with_a_secret_and_with_a_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_browser_finds_no_fault_with_the_pages() {
-    let Some(folder) = scripts("chromium") else { return };
+    let Some(folder) = scripts("chromium") else {
+        return;
+    };
     on_both(async |site| {
         let acme = acme(site).await;
         let redirect_uri = format!("http://127.0.0.1:{}/callback", free_port());

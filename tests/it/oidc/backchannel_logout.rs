@@ -18,7 +18,8 @@ const SOON: Duration = Duration::from_secs(3);
 
 async fn told_at(site: &Site, acme: &Org, client_id: &str, receiver: &Receiver) -> Client {
     let url = receiver.url.clone();
-    let registered = acme.application_with(client_id, |application| application.backchannel_logout_uri = Some(url)).await;
+    let registered =
+        acme.application_with(client_id, |application| application.backchannel_logout_uri = Some(url)).await;
     site.client(&registered)
 }
 

@@ -73,7 +73,8 @@ async fn every_way_to_authenticate_and_every_algorithm_gives_tokens_that_verify(
     on_both(async |site| {
         acme(site).await;
         let acme = site.org("acme").await;
-        let methods = [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::PrivateKeyJwt];
+        let methods =
+            [AuthMethod::None, AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::PrivateKeyJwt];
         let algs = [Alg::Es256, Alg::Rs256, Alg::EdDsa];
         for (number, method) in methods.into_iter().enumerate() {
             let alg = algs[number % algs.len()];
@@ -155,10 +156,17 @@ async fn a_code_is_good_for_nothing_without_its_verifier() {
         for wrong in ["", "short", "a-verifier-of-somebody-else-with-43-letters", long.as_str()] {
             let (code, _) = code(site, &shop).await;
             let answer = shop.exchange(&code, wrong).await;
-            assert!(answer.status == 400 && ["invalid_grant", "invalid_request"].contains(&answer.error().as_str()), "{wrong}");
+            assert!(
+                answer.status == 400 && ["invalid_grant", "invalid_request"].contains(&answer.error().as_str()),
+                "{wrong}"
+            );
         }
         let (code, ask) = code(site, &shop).await;
-        let fields = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", shop.redirect_uri.as_str())];
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("redirect_uri", shop.redirect_uri.as_str()),
+        ];
         let answer = shop.post("/token", &fields).await;
         assert_eq!(answer.status, 400, "{}", answer.body);
         assert_ne!(shop.exchange("mst_ac_nothing", &ask.verifier).await.status, 200);
@@ -173,7 +181,8 @@ async fn a_request_without_a_challenge_is_refused_and_a_verifier_without_one_too
         let bare = |client: &Client| Ask::of(client).without("code_challenge").without("code_challenge_method");
         let arrival = site.browser().authorize(&bare(&shop), ANA).await;
         assert_eq!(arrival.param("error"), "invalid_request");
-        let lenient = site.org("acme").await.application_with("lenient", |application| application.require_pkce = false).await;
+        let lenient =
+            site.org("acme").await.application_with("lenient", |application| application.require_pkce = false).await;
         let lenient = site.client(&lenient);
         let ask = bare(&lenient);
         let arrival = site.browser().authorize(&ask, ANA).await;
@@ -228,7 +237,10 @@ async fn a_person_of_two_organisations_chooses_one_and_the_token_is_for_that_one
         let kim = Person { org: "globex", ..Person::named("kim") };
         let mut browser = site.browser();
         let claims = client.sign_in(&mut browser, kim).await.claims();
-        assert_eq!((&claims["org_slug"], list(&claims["org_roles"])), (&json!("globex"), vec!["billing.viewer".to_owned()]));
+        assert_eq!(
+            (&claims["org_slug"], list(&claims["org_roles"])),
+            (&json!("globex"), vec!["billing.viewer".to_owned()])
+        );
         assert_eq!(browser.ask_silently(&Ask::of(&client)).await.param("error"), "interaction_required");
         let named = Ask::of(&client).with("organization", "acme");
         let arrival = browser.ask_silently(&named).await;
@@ -249,7 +261,8 @@ async fn prompt_login_and_max_age_ask_for_the_password_again() {
         for ask in [Ask::of(&shop).with("prompt", "login"), Ask::of(&shop).with("max_age", "60")] {
             let page = browser.open(&ask.url(&site.at)).await.page();
             assert!(page.has("login-form"), "{page:?}");
-            let arrival = browser.press(&page, "login-submit", &[("username", "ana"), ("password", PASSWORD)]).await.arrival();
+            let arrival =
+                browser.press(&page, "login-submit", &[("username", "ana"), ("password", PASSWORD)]).await.arrival();
             let again = shop.tokens_of(&arrival, &ask).await.id_claims()["auth_time"].as_i64().unwrap();
             assert!(again >= first + 120, "{again} {first}");
             site.advance(2 * MINUTE);

@@ -7,16 +7,40 @@ use crate::support::server::on_both;
 
 /// The members that may stand in the document; each is one that a specification names.
 const MEMBERS: &[&str] = &[
-    "issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri", "introspection_endpoint",
-    "revocation_endpoint", "end_session_endpoint", "token_endpoint_auth_methods_supported",
-    "token_endpoint_auth_signing_alg_values_supported", "introspection_endpoint_auth_methods_supported",
-    "introspection_endpoint_auth_signing_alg_values_supported", "revocation_endpoint_auth_methods_supported",
-    "revocation_endpoint_auth_signing_alg_values_supported", "scopes_supported", "response_types_supported",
-    "response_modes_supported", "grant_types_supported", "subject_types_supported", "id_token_signing_alg_values_supported",
-    "code_challenge_methods_supported", "acr_values_supported", "prompt_values_supported", "display_values_supported",
-    "ui_locales_supported", "claim_types_supported", "claims_supported", "claims_parameter_supported",
-    "request_parameter_supported", "request_uri_parameter_supported", "authorization_response_iss_parameter_supported",
-    "backchannel_logout_supported", "backchannel_logout_session_supported", "service_documentation",
+    "issuer",
+    "authorization_endpoint",
+    "token_endpoint",
+    "userinfo_endpoint",
+    "jwks_uri",
+    "introspection_endpoint",
+    "revocation_endpoint",
+    "end_session_endpoint",
+    "token_endpoint_auth_methods_supported",
+    "token_endpoint_auth_signing_alg_values_supported",
+    "introspection_endpoint_auth_methods_supported",
+    "introspection_endpoint_auth_signing_alg_values_supported",
+    "revocation_endpoint_auth_methods_supported",
+    "revocation_endpoint_auth_signing_alg_values_supported",
+    "scopes_supported",
+    "response_types_supported",
+    "response_modes_supported",
+    "grant_types_supported",
+    "subject_types_supported",
+    "id_token_signing_alg_values_supported",
+    "code_challenge_methods_supported",
+    "acr_values_supported",
+    "prompt_values_supported",
+    "display_values_supported",
+    "ui_locales_supported",
+    "claim_types_supported",
+    "claims_supported",
+    "claims_parameter_supported",
+    "request_parameter_supported",
+    "request_uri_parameter_supported",
+    "authorization_response_iss_parameter_supported",
+    "backchannel_logout_supported",
+    "backchannel_logout_session_supported",
+    "service_documentation",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,11 +61,18 @@ async fn the_discovery_document_says_what_there_is_and_nothing_else() {
         }
         assert_eq!(list(&document["response_types_supported"]), ["code"]);
         assert_eq!(list(&document["code_challenge_methods_supported"]), ["S256"]);
-        assert_eq!(list(&document["grant_types_supported"]), ["authorization_code", "client_credentials", "refresh_token"]);
+        assert_eq!(
+            list(&document["grant_types_supported"]),
+            ["authorization_code", "client_credentials", "refresh_token"]
+        );
         assert_eq!(list(&document["id_token_signing_alg_values_supported"]), ["ES256", "EdDSA", "RS256"]);
         let methods = ["client_secret_basic", "client_secret_post", "none", "private_key_jwt"];
         assert_eq!(list(&document["token_endpoint_auth_methods_supported"]), methods);
-        for name in ["authorization_response_iss_parameter_supported", "backchannel_logout_supported", "backchannel_logout_session_supported"] {
+        for name in [
+            "authorization_response_iss_parameter_supported",
+            "backchannel_logout_supported",
+            "backchannel_logout_session_supported",
+        ] {
             assert_eq!(document[name], true, "{name}");
         }
     })
@@ -63,7 +94,8 @@ async fn the_keys_are_public_named_and_may_be_kept_as_long_as_a_new_one_waits() 
                 assert_eq!(key[private], Value::Null, "a private part is published");
             }
         }
-        let again = site.at.request(reqwest::Method::GET, &site.at.url("/jwks")).header("if-none-match", answer.header("etag"));
+        let again =
+            site.at.request(reqwest::Method::GET, &site.at.url("/jwks")).header("if-none-match", answer.header("etag"));
         assert_eq!(crate::support::http::Answer::to(again).await.status, 304);
     })
     .await;

@@ -15,11 +15,21 @@ async fn a_redirect_uri_that_is_one_byte_off_is_told_on_a_page() {
         let shop = site.client(&acme.application("shop").await);
         let own = "https://shop.example/callback";
         let off = [
-            "https://shop.example/callbac", "https://shop.example/callback/", "https://shop.example/Callback",
-            "https://shop.example/callback?x=1", "https://shop.example/callback#x", "http://shop.example/callback",
-            "https://shop.example:443/callback", "https://SHOP.example/callback", "https://a@shop.example/callback",
-            "https://shop.example@evil.example/callback", "https://shop.example\\@evil.example/callback",
-            "https://shop.example/%63allback", "https://shop.example/callback\n", "https://evil.example/callback", "",
+            "https://shop.example/callbac",
+            "https://shop.example/callback/",
+            "https://shop.example/Callback",
+            "https://shop.example/callback?x=1",
+            "https://shop.example/callback#x",
+            "http://shop.example/callback",
+            "https://shop.example:443/callback",
+            "https://SHOP.example/callback",
+            "https://a@shop.example/callback",
+            "https://shop.example@evil.example/callback",
+            "https://shop.example\\@evil.example/callback",
+            "https://shop.example/%63allback",
+            "https://shop.example/callback\n",
+            "https://evil.example/callback",
+            "",
         ];
         let mut browser = site.browser();
         browser.sign_in(Person::named("ana")).await;
@@ -31,7 +41,9 @@ async fn a_redirect_uri_that_is_one_byte_off_is_told_on_a_page() {
                         assert_eq!(page.status, 400, "{uri:?}");
                         assert!(page.text().contains("Request error"), "{uri:?}: {page:?}");
                     }
-                    Landing::Away(arrival) => panic!("{uri:?} with {extra:?} was sent to {arrival:?}"),
+                    Landing::Away(arrival) => {
+                        panic!("{uri:?} with {extra:?} was sent to {arrival:?}")
+                    }
                 }
             }
         }
@@ -81,7 +93,11 @@ async fn a_loopback_redirect_may_vary_its_port_alone_and_is_asked_for_every_time
         let arrival = browser.authorize(&ask, Person::named("ana")).await;
         assert_eq!((arrival.address.as_str(), arrival.param("error")), ("http://127.0.0.1:49152/callback", ""));
         assert_eq!(browser.ask_silently(&ask).await.param("error"), "consent_required");
-        for off in ["http://127.0.0.1.evil.example:49152/callback", "http://localhost:49152/callback", "http://127.0.0.1:49152/other"] {
+        for off in [
+            "http://127.0.0.1.evil.example:49152/callback",
+            "http://localhost:49152/callback",
+            "http://127.0.0.1:49152/other",
+        ] {
             let ask = Ask::of(&cli).with("redirect_uri", off);
             assert_eq!(browser.open(&ask.url(&site.at)).await.page().status, 400, "{off}");
         }

@@ -48,7 +48,8 @@ async fn a_file_that_was_applied_plans_nothing_more() {
 async fn people_of_an_applied_file_sign_in_with_the_roles_that_it_says() {
     on_both_served(async |site| {
         apply(site, FILE).await;
-        let registered = muster::store::applications::by_client_id(&mut site.conn().await, "shop").await.unwrap().unwrap();
+        let registered =
+            muster::store::applications::by_client_id(&mut site.conn().await, "shop").await.unwrap().unwrap();
         let credentials = crate::support::application::Credentials::Basic(SHOP_SECRET.to_owned());
         let shop = site.client(&crate::support::application::Registered { application: registered, credentials });
         let claims = shop.sign_in(&mut site.browser(), Person::named("ana")).await.claims();
@@ -103,7 +104,9 @@ async fn a_file_with_a_fault_changes_nothing_and_names_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_program_prints_the_plan_and_the_next_plan_is_empty() {
     for kind in Kind::BOTH {
-        let Some(mut installation) = Installation::fresh(kind).await else { continue };
+        let Some(mut installation) = Installation::fresh(kind).await else {
+            continue;
+        };
         installation.set("PERSON_PASSWORD", PASSWORD);
         installation.set("SHOP_SECRET", SHOP_SECRET);
         let path = installation.write("world.toml", FILE);
@@ -111,7 +114,8 @@ async fn the_program_prints_the_plan_and_the_next_plan_is_empty() {
         installation.succeeds(&["apply", path]).await;
         let nothing = installation.succeeds(&["plan", path]).await;
         assert!(!nothing.contains("create") && !nothing.contains("ana"), "{nothing}");
-        let smaller = installation.write("smaller.toml", &FILE.replace(r#"members = ["ana", "bo"]"#, r#"members = ["bo"]"#));
+        let smaller =
+            installation.write("smaller.toml", &FILE.replace(r#"members = ["ana", "bo"]"#, r#"members = ["bo"]"#));
         let told = installation.succeeds(&["plan", smaller.to_str().unwrap()]).await;
         assert!(told.contains("ana") && told.contains("project.admin") && !told.contains(PASSWORD), "{told}");
         let unchanged = installation.succeeds(&["plan", path]).await;

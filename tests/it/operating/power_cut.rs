@@ -24,7 +24,9 @@ async fn installed(kind: Kind) -> Option<(Installation, Client)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_away_stays_away_after_the_process_is_killed() {
     for kind in Kind::BOTH {
-        let Some((installation, shop)) = installed(kind).await else { continue };
+        let Some((installation, shop)) = installed(kind).await else {
+            continue;
+        };
         let serving = installation.serve().await;
         let mut browsers = [Browser::new(installation.at.clone()), Browser::new(installation.at.clone())];
         let ana = shop.sign_in(&mut browsers[0], Person::named("ana")).await;
@@ -40,7 +42,10 @@ async fn what_was_taken_away_stays_away_after_the_process_is_killed() {
         assert_eq!(shop.userinfo(ana.access()).await.status, 401);
         assert_eq!(shop.refresh(ana.refresh()).await.refusal(), (400, "invalid_grant".to_owned()));
         assert!(!shop.is_signed_in(&mut browsers[0]).await);
-        assert!(shop.is_active(bo.access()).await && shop.is_signed_in(&mut browsers[1]).await, "nobody else lost anything");
+        assert!(
+            shop.is_active(bo.access()).await && shop.is_signed_in(&mut browsers[1]).await,
+            "nobody else lost anything"
+        );
         Tokens::read(&shop.refresh(bo.refresh()).await);
         serving.kill().await;
     }
@@ -49,7 +54,9 @@ async fn what_was_taken_away_stays_away_after_the_process_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_used_refresh_token_is_still_used_after_the_process_is_killed() {
     for kind in Kind::BOTH {
-        let Some((installation, shop)) = installed(kind).await else { continue };
+        let Some((installation, shop)) = installed(kind).await else {
+            continue;
+        };
         let serving = installation.serve().await;
         let first = shop.sign_in(&mut Browser::new(installation.at.clone()), Person::named("ana")).await;
         let second = Tokens::read(&shop.refresh(first.refresh()).await);
@@ -66,7 +73,9 @@ async fn a_used_refresh_token_is_still_used_after_the_process_is_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_start_prints_a_link_that_works_and_the_next_start_another() {
     for kind in Kind::BOTH {
-        let Some(installation) = Installation::fresh(kind).await else { continue };
+        let Some(installation) = Installation::fresh(kind).await else {
+            continue;
+        };
         let serving = installation.serve().await;
         let first = serving.said("first operator: ").await;
         assert!(installation.at.owns(&first));

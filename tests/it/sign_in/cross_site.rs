@@ -13,7 +13,9 @@ fn own(browser: &Browser) -> Vec<(&'static str, String)> {
 }
 
 fn filled(page: &Page) -> Vec<(String, String)> {
-    page.form_with("login-form").expect("the sign-in page").filled("login-submit", &[("username", "ana"), ("password", PASSWORD)])
+    page.form_with("login-form")
+        .expect("the sign-in page")
+        .filled("login-submit", &[("username", "ana"), ("password", PASSWORD)])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +57,12 @@ async fn a_form_is_good_in_the_browser_that_it_was_shown_to_alone() {
         let of_other = |name: &str| filled(&other).into_iter().find(|(n, _)| n == name).map(|(_, v)| v).unwrap();
         let answer = theirs.send_with(Method::POST, &url, Some(&filled(&page)), &headers).await;
         assert_eq!(answer.status, 403);
-        for fields in [with("csrf", ""), with("csrf", &of_other("csrf")), with("request", &of_other("request")), with("request", "x")] {
+        for fields in [
+            with("csrf", ""),
+            with("csrf", &of_other("csrf")),
+            with("request", &of_other("request")),
+            with("request", "x"),
+        ] {
             let answer = mine.send_with(Method::POST, &url, Some(&fields), &headers).await;
             assert!((400..500).contains(&answer.status), "{}", answer.status);
         }
@@ -95,7 +102,8 @@ async fn signing_out_needs_the_persons_own_page() {
         let page = browser.open(&site.at.url("/end_session")).await.page();
         let fields = page.form_with("logout-confirm").unwrap().filled("logout-confirm", &[]);
         let url = site.at.url("/end_session/confirm");
-        let answer = browser.send_with(Method::POST, &url, Some(&fields), &Browser::foreign("https://evil.example")).await;
+        let answer =
+            browser.send_with(Method::POST, &url, Some(&fields), &Browser::foreign("https://evil.example")).await;
         assert_eq!(answer.status, 403);
         let bare: Vec<(String, String)> = fields.into_iter().filter(|(name, _)| name != "csrf").collect();
         assert_eq!(browser.send(Method::POST, &url, Some(&bare)).await.status, 403);

@@ -7,10 +7,10 @@ use muster::kernel::id::UserId;
 use muster::kernel::secret::Secret;
 use muster::kernel::time::{MINUTE, SECOND};
 
+use crate::support::PASSWORD;
 use crate::support::browser::{Landing, Person};
 use crate::support::server::on_both as on_both_served;
 use crate::support::world::{World, on_both};
-use crate::support::PASSWORD;
 
 fn attempt(password: &str) -> Attempt {
     Attempt {
@@ -66,7 +66,11 @@ async fn five_hundred_guesses_at_once_are_worth_no_more_than_five() {
             assert!(guess.await.unwrap().expect("the pool has room").is_none());
         }
         let locked_until = world.now().plus(15 * MINUTE).0;
-        assert_eq!(counter(&world, &user).await, (0, locked_until), "five counted, the rest met the lock, which stood still");
+        assert_eq!(
+            counter(&world, &user).await,
+            (0, locked_until),
+            "five counted, the rest met the lock, which stood still"
+        );
         assert!(!gets_in(&world, PASSWORD).await);
     })
     .await;
@@ -110,7 +114,10 @@ async fn the_page_counts_as_the_flow_does() {
         assert_eq!((page.status, page.url.as_str()), (200, site.at.url("/me").as_str()));
         let (before, mut other) = (browser.cookie("muster").map(str::to_owned), site.browser());
         other.sign_in(Person::named("ana")).await;
-        assert!(before.is_some() && other.cookie("muster").map(str::to_owned) != before, "a session cookie of one's own");
+        assert!(
+            before.is_some() && other.cookie("muster").map(str::to_owned) != before,
+            "a session cookie of one's own"
+        );
     })
     .await;
 }

@@ -11,7 +11,8 @@ use crate::support::server::{Site, on_both};
 /// The answer to an attempt, with what was typed and what is random taken out.
 async fn answer(browser: &mut Browser, url: &str, person: Person<'_>) -> (u16, String, Vec<String>) {
     let page = browser.open(url).await.page();
-    let page = browser.press(&page, "login-submit", &[("username", person.name), ("password", person.password)]).await.page();
+    let page =
+        browser.press(&page, "login-submit", &[("username", person.name), ("password", person.password)]).await.page();
     let names = page.forms.iter().flat_map(|form| &form.controls).map(|control| control.name.clone()).collect();
     let typed = format!("value=\"{}\"", person.name);
     (page.status, page.without_hidden_values().replace(&typed, "value=\"\""), names)
@@ -24,7 +25,8 @@ async fn people(site: &Site) {
     }
     let (suspended, left) = (acme.user_id("suspended").await, acme.member_id("left").await);
     site.act(vec![Change::SetUserState { user: suspended, state: UserState::Suspended }]).await;
-    site.act(vec![Change::SetMemberState { org: acme.id.clone(), member: left, state: MembershipState::Suspended }]).await;
+    site.act(vec![Change::SetMemberState { org: acme.id.clone(), member: left, state: MembershipState::Suspended }])
+        .await;
     let globex = site.org("globex").await;
     for name in ["double"] {
         acme.person(name, PASSWORD).await;

@@ -29,7 +29,15 @@ async fn the_link_makes_one_operator_and_is_dead() {
             assert!(browser.open(&url).await.page().has("setup-form"), "looking does not use it up");
         }
         let page = browser.open(&url).await.page();
-        let typed = |password| [("name", "Opal"), ("username", "opal"), ("email", "opal@example.test"), ("password", password), ("password_again", password)];
+        let typed = |password| {
+            [
+                ("name", "Opal"),
+                ("username", "opal"),
+                ("email", "opal@example.test"),
+                ("password", password),
+                ("password_again", password),
+            ]
+        };
         let again = browser.press(&page, "setup-submit", &typed("short")).await.page();
         assert!(again.has("setup-form") && again.text().contains("characters"), "{again:?}");
         let done = browser.press(&again, "setup-submit", &typed(OPERATOR)).await.page();
@@ -51,7 +59,11 @@ async fn of_ten_who_use_the_link_at_once_one_becomes_the_operator() {
     on_both(async |world| {
         let link = setup_link(&world).await.unwrap().unwrap();
         let attempts = futures_util::future::join_all((0..10).map(|number| {
-            let who = FirstOperator { user_name: format!("opal-{number}"), email: format!("opal-{number}@example.test"), ..opal() };
+            let who = FirstOperator {
+                user_name: format!("opal-{number}"),
+                email: format!("opal-{number}@example.test"),
+                ..opal()
+            };
             first_operator(&world, &link, who)
         }));
         assert_eq!(attempts.await.into_iter().filter(Result::is_ok).count(), 1);

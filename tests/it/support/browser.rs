@@ -149,8 +149,18 @@ impl Browser {
     }
 
     /// Sends a request with other headers than a page of the server would cause.
-    pub async fn send_with(&mut self, method: Method, url: &str, fields: Option<&[(String, String)]>, headers: &[(&str, String)]) -> Answer {
-        let mut request = self.at.request(method, url).header("accept", "text/html").header("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/140.0");
+    pub async fn send_with(
+        &mut self,
+        method: Method,
+        url: &str,
+        fields: Option<&[(String, String)]>,
+        headers: &[(&str, String)],
+    ) -> Answer {
+        let mut request = self
+            .at
+            .request(method, url)
+            .header("accept", "text/html")
+            .header("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/140.0");
         let cookies: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));
@@ -176,7 +186,10 @@ impl Browser {
                 continue; // it is taken away
             }
             assert!(flags.contains(&"httponly".to_owned()), "a script could read {line}");
-            assert!(flags.iter().any(|flag| flag == "samesite=lax" || flag == "samesite=strict"), "other sites send {line}");
+            assert!(
+                flags.iter().any(|flag| flag == "samesite=lax" || flag == "samesite=strict"),
+                "other sites send {line}"
+            );
             assert_eq!(flags.contains(&"secure".to_owned()), self.at.issuer.starts_with("https:"), "{line}");
             self.jar.push((name.to_owned(), value.to_owned()));
         }

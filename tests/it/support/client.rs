@@ -152,7 +152,8 @@ impl Client {
     /// Posts a form to one of its endpoints, authenticated.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let url = self.at.url(path);
-        let mut fields: Vec<(String, String)> = fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let mut fields: Vec<(String, String)> =
+            fields.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let mut request = self.at.request(Method::POST, &url);
         let mut put = |name: &str, value: &str| fields.push((name.to_owned(), value.to_owned()));
         match &self.credentials {
@@ -188,7 +189,12 @@ impl Client {
     /// Exchanges a code.
     pub async fn exchange(&self, code: &str, verifier: &str) -> Answer {
         let redirect_uri = self.redirect_uri.as_str();
-        let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", redirect_uri), ("code_verifier", verifier)];
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", verifier),
+        ];
         self.post("/token", &fields).await
     }
 
@@ -260,7 +266,8 @@ impl Client {
 
 /// Claims as a sorted list of texts, for roles.
 pub fn list(value: &Value) -> Vec<String> {
-    let mut words: Vec<String> = value.as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect();
+    let mut words: Vec<String> =
+        value.as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect();
     words.sort();
     words
 }

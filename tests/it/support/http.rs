@@ -47,7 +47,8 @@ impl Address {
     pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
         let path = url.strip_prefix(&self.issuer).unwrap_or(url);
         let name = Url::parse(&self.issuer).expect("the issuer is a URL");
-        let name = format!("{}:{}", name.host_str().unwrap_or_default(), name.port_or_known_default().unwrap_or_default());
+        let name =
+            format!("{}:{}", name.host_str().unwrap_or_default(), name.port_or_known_default().unwrap_or_default());
         wire().request(method, format!("{}{path}", self.node)).header(HOST, name)
     }
 

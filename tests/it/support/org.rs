@@ -52,7 +52,8 @@ impl Org {
     /// Makes a group with members, by their user names.
     pub async fn group(&self, name: &str, members: &[&str]) -> GroupId {
         let (org, group) = (self.id.clone(), GroupId::fresh());
-        let create = Change::CreateGroup { org, group: group.clone(), name: name.to_owned(), description: String::new() };
+        let create =
+            Change::CreateGroup { org, group: group.clone(), name: name.to_owned(), description: String::new() };
         self.world.act(vec![create]).await;
         if !members.is_empty() {
             self.put_in(name, members).await;

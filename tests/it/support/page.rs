@@ -117,7 +117,8 @@ impl Form {
         }
         let sent = self.controls.iter().filter(|c| !c.name.is_empty() && (!c.is_button || c.id == button));
         sent.map(|control| {
-            let value = typed.iter().find(|(name, _)| *name == control.name).map_or(control.value.as_str(), |(_, value)| value);
+            let value =
+                typed.iter().find(|(name, _)| *name == control.name).map_or(control.value.as_str(), |(_, value)| value);
             (control.name.clone(), value.to_owned())
         })
         .collect()
@@ -176,7 +177,9 @@ fn a_form_is_filled_as_a_browser_fills_it() {
         <input id=\"u\" name=\"u\" value=\"\"><button id=\"go\">Go</button><button id=\"no\" name=\"act\" value=\"cancel\">No</button></form>";
     let page = Page::read("http://a/".to_owned(), 200, html.to_owned());
     let form = page.form_with("go").unwrap();
-    let pairs = |button: &str| form.filled(button, &[("u", "ana")]).into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+    let pairs = |button: &str| {
+        form.filled(button, &[("u", "ana")]).into_iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>()
+    };
     assert_eq!(pairs("go"), ["r=a&b", "u=ana"]);
     assert_eq!(pairs("no"), ["r=a&b", "u=ana", "act=cancel"]);
     assert_eq!(page.text(), "Go No");

@@ -78,7 +78,9 @@ pub async fn fresh() -> Option<FreshDatabase> {
     let server = SERVER.get_or_init(start).await.as_ref()?;
     let name = format!("{}_{}", server.template, NUMBER.fetch_add(1, Ordering::Relaxed));
     let turn = TURN.lock().await;
-    command(&server.url, format!("CREATE DATABASE {name} TEMPLATE {}", server.template)).await.expect("a database can be made");
+    command(&server.url, format!("CREATE DATABASE {name} TEMPLATE {}", server.template))
+        .await
+        .expect("a database can be made");
     drop(turn);
     Some(FreshDatabase { url: at(&server.url, &name).into(), name, admin: server.url.clone() })
 }
@@ -113,7 +115,8 @@ async fn start() -> Option<Server> {
     for text in [format!("DROP DATABASE IF EXISTS {template} WITH (FORCE)"), format!("CREATE DATABASE {template}")] {
         command(&url, text).await.expect("the template can be made");
     }
-    let config: Config = world::config("http://127.0.0.1:1", std::path::Path::new("/nowhere"), Some(at(&url, &template).into()));
+    let config: Config =
+        world::config("http://127.0.0.1:1", std::path::Path::new("/nowhere"), Some(at(&url, &template).into()));
     let db = Database::open(&config).await.expect("the template can be opened");
     migrate::run(&db).await.expect("the template can be migrated");
     db.close().await;
@@ -135,7 +138,8 @@ fn start_own(binaries: &std::path::Path) -> (Url, Child) {
         let port = super::process::free_port();
         let mut command = shell();
         command.args(["-c", SHELL, "sh"]).arg(binaries).arg(port.to_string());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("sh runs");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("sh runs");
         let input = child.stdin.as_mut().expect("its input is a pipe");
         writeln!(input, "{password}").expect("the shell reads");
         let mut lines = BufReader::new(child.stdout.as_mut().expect("its output is a pipe"));
@@ -175,7 +179,9 @@ fn at(url: &Url, name: &str) -> Url {
 
 #[tokio::test]
 async fn two_databases_have_the_schema_and_nothing_in_common() {
-    let (Some(one), Some(other)) = (fresh().await, fresh().await) else { return };
+    let (Some(one), Some(other)) = (fresh().await, fresh().await) else {
+        return;
+    };
     for database in [&one, &other] {
         let mut conn = PgConnection::connect(&database.url).await.unwrap();
         sqlx::raw_sql("INSERT INTO instance (name, value) VALUES ('here', '1')").execute(&mut conn).await.unwrap();

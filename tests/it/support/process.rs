@@ -40,7 +40,8 @@ impl Serving {
     /// The rest of the first line that begins so, once it was printed.
     pub async fn said(&self, beginning: &str) -> String {
         for _ in 0..1000 {
-            let found = self.printed.lock().unwrap().iter().find_map(|line| line.strip_prefix(beginning).map(str::to_owned));
+            let found =
+                self.printed.lock().unwrap().iter().find_map(|line| line.strip_prefix(beginning).map(str::to_owned));
             if let Some(rest) = found {
                 return rest;
             }
@@ -112,10 +113,12 @@ impl Installation {
     /// Starts the server and waits until it says that it listens.
     pub async fn serve(&self) -> Serving {
         std::fs::create_dir_all(self.place.folder().join("data")).expect("the folder can be made");
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("the log can be written");
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("the log can be written");
         let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
-        let first = timeout(Duration::from_secs(60), lines.next_line()).await.expect("it says something").unwrap_or_default();
+        let first =
+            timeout(Duration::from_secs(60), lines.next_line()).await.expect("it says something").unwrap_or_default();
         let first = first.unwrap_or_default();
         let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
         assert!(first.starts_with("listening on "), "the server did not start: {first}\n{}", log());

@@ -104,7 +104,9 @@ pub async fn on_both(story: impl AsyncFn(&Site)) {
 /// As [`on_both`], with settings adjusted.
 pub async fn on_both_with(adjust: impl Fn(&mut Config), story: impl AsyncFn(&Site)) {
     for kind in Kind::BOTH {
-        let Some(site) = Site::open(kind, &adjust).await else { continue };
+        let Some(site) = Site::open(kind, &adjust).await else {
+            continue;
+        };
         eprintln!("on {kind:?}:");
         story(&site).await;
         site.close().await;

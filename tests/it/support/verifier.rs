@@ -41,7 +41,10 @@ impl Verifier {
         let begun = Instant::now();
         let answer = self.at.get("/jwks").await;
         assert_eq!(answer.status, 200, "{}", answer.body);
-        let age = answer.header("cache-control").split(',').find_map(|word| word.trim().strip_prefix("max-age=")?.parse().ok());
+        let age = answer
+            .header("cache-control")
+            .split(',')
+            .find_map(|word| word.trim().strip_prefix("max-age=")?.parse().ok());
         let keys = JwkSet::from_bytes(&answer.body).expect("a JWK set");
         (keys, begun + Duration::from_secs(age.unwrap_or(0)))
     }

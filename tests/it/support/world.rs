@@ -120,7 +120,14 @@ pub fn config(issuer: &str, folder: &Path, url: Option<String>) -> Config {
         keys: keys::Keys::default(),
         tokens: tokens::Tokens::default(),
         sessions: sessions::Sessions::default(),
-        passwords: Passwords { memory_kib: 64, iterations: 1, threads: Some(2), queue: 1024, queue_wait_ms: 20_000, ..Passwords::default() },
+        passwords: Passwords {
+            memory_kib: 64,
+            iterations: 1,
+            threads: Some(2),
+            queue: 1024,
+            queue_wait_ms: 20_000,
+            ..Passwords::default()
+        },
         outbound: outbound::Outbound { allow_hosts: vec!["127.0.0.1".to_owned()], ..outbound::Outbound::default() },
         log: log::Log::default(),
     }
@@ -195,7 +202,12 @@ impl World {
         }
         let (id, slug) = (OrgId::fresh(), slug.to_owned());
         let name = format!("{}{}", slug[..1].to_uppercase(), &slug[1..]);
-        let create = Change::CreateOrg { org: id.clone(), slug: slug.clone(), name, policy: muster::domain::access::Policy::Strict };
+        let create = Change::CreateOrg {
+            org: id.clone(),
+            slug: slug.clone(),
+            name,
+            policy: muster::domain::access::Policy::Strict,
+        };
         self.act(vec![create]).await;
         Org { world: self.clone(), id, slug }
     }
@@ -234,7 +246,9 @@ impl World {
 /// Tells a story on SQLite, and on PostgreSQL if there is one.
 pub async fn on_both(story: impl AsyncFn(World)) {
     for kind in Kind::BOTH {
-        let Some(world) = World::fresh(kind).await else { continue };
+        let Some(world) = World::fresh(kind).await else {
+            continue;
+        };
         eprintln!("on {kind:?}:");
         let db = world.db.clone();
         story(world).await;

@@ -31,7 +31,12 @@ impl Visitor {
         assert!(!shop.is_active(self.tokens.access()).await, "{}'s access token is honoured", self.name);
         assert!(!shop.is_active(self.tokens.refresh()).await, "{}'s refresh token is honoured", self.name);
         assert_eq!(shop.userinfo(self.tokens.access()).await.status, 401, "{}", self.name);
-        assert_eq!(shop.refresh(self.tokens.refresh()).await.refusal(), (400, "invalid_grant".to_owned()), "{}", self.name);
+        assert_eq!(
+            shop.refresh(self.tokens.refresh()).await.refusal(),
+            (400, "invalid_grant".to_owned()),
+            "{}",
+            self.name
+        );
         assert!(!shop.is_signed_in(&mut self.browser).await, "{}'s session stands", self.name);
     }
 
@@ -66,7 +71,8 @@ async fn acme(site: &Site) -> (Org, Client) {
 }
 
 fn verdicts(receipt: &Receipt) -> Vec<(&str, Verdict)> {
-    let mut verdicts: Vec<(&str, Verdict)> = receipt.members.iter().map(|m| (m.user_name.as_str(), m.verdict)).collect();
+    let mut verdicts: Vec<(&str, Verdict)> =
+        receipt.members.iter().map(|m| (m.user_name.as_str(), m.verdict)).collect();
     verdicts.sort_unstable();
     verdicts
 }
@@ -107,7 +113,11 @@ async fn of_two_members_of_a_deleted_group_exactly_the_one_whom_no_other_group_k
         bo.is_untouched(&shop).await;
         assert_eq!(list(&bo.tokens.claims()["project_roles"]["web"]), ["project.member"]);
         let again = visit(site, &shop, "ana").await.tokens.claims();
-        assert_eq!((&again["project_roles"], &again["org_roles"]), (&json!({}), &json!([])), "she signs in and holds nothing");
+        assert_eq!(
+            (&again["project_roles"], &again["org_roles"]),
+            (&json!({}), &json!([])),
+            "she signs in and holds nothing"
+        );
     })
     .await;
 }
@@ -126,7 +136,10 @@ async fn under_standing_a_deleted_group_signs_out_those_whom_no_group_gives_any_
         ana.is_out(&shop).await;
         bo.is_narrowed(&shop).await;
         let claims = bo.tokens.claims();
-        assert_eq!((&claims["project_roles"], list(&claims["org_roles"])), (&json!({}), vec!["billing.viewer".to_owned()]));
+        assert_eq!(
+            (&claims["project_roles"], list(&claims["org_roles"])),
+            (&json!({}), vec!["billing.viewer".to_owned()])
+        );
     })
     .await;
 }

@@ -37,12 +37,16 @@ async fn keys_that_rotate_every_second_under_load_fail_nobody() {
             let acme = site.org("acme").await;
             let mut clients = Vec::new();
             for alg in [Alg::Es256, Alg::EdDsa] {
-                let registered = acme.application_with(&format!("machine-{alg}"), |application| application.access_token_alg = alg).await;
+                let registered = acme
+                    .application_with(&format!("machine-{alg}"), |application| application.access_token_alg = alg)
+                    .await;
                 clients.push(site.client(&registered));
             }
             let (stop, verified) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
             let loads: Vec<_> = (0..4)
-                .map(|n| tokio::spawn(load(clients[n % clients.len()].clone(), Arc::clone(&stop), Arc::clone(&verified))))
+                .map(|n| {
+                    tokio::spawn(load(clients[n % clients.len()].clone(), Arc::clone(&stop), Arc::clone(&verified)))
+                })
                 .collect();
             let mut second = tokio::time::interval(Duration::from_secs(1));
             for _ in 0..ROTATIONS {
@@ -68,14 +72,24 @@ async fn a_new_key_is_published_before_it_signs_and_an_old_one_while_its_tokens_
             let shop = site.client(&site.org("acme").await.application("shop").await);
             let kids = async || -> Vec<String> {
                 let set = site.at.get("/jwks").await.json();
-                set["keys"].as_array().unwrap().iter().filter_map(|key| key["kid"].as_str().map(str::to_owned)).collect()
+                set["keys"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .filter_map(|key| key["kid"].as_str().map(str::to_owned))
+                    .collect()
             };
-            let kid_of = |tokens: &Tokens| crate::support::client::part(tokens.access(), 0)["kid"].as_str().unwrap().to_owned();
+            let kid_of =
+                |tokens: &Tokens| crate::support::client::part(tokens.access(), 0)["kid"].as_str().unwrap().to_owned();
             let first = Tokens::read(&shop.own_token().await);
             let made = rotate_keys::rotate(site).await.unwrap();
             let shown = kids().await;
             assert!(made.iter().all(|kid| shown.contains(&kid.as_str().to_owned())) && shown.contains(&kid_of(&first)));
-            assert_eq!(kid_of(&Tokens::read(&shop.own_token().await)), kid_of(&first), "the new key waits out the caches");
+            assert_eq!(
+                kid_of(&Tokens::read(&shop.own_token().await)),
+                kid_of(&first),
+                "the new key waits out the caches"
+            );
             site.advance(400_000); // the caches' five minutes, and what nodes need to hear of it
             let second = Tokens::read(&shop.own_token().await);
             assert_ne!(kid_of(&second), kid_of(&first));

@@ -19,7 +19,9 @@ fn at_node(client: &Client, browser: &Browser, at: &Address) -> (Client, Browser
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_on_one_node_is_refused_at_the_next_request_on_the_other() {
-    let Some(one) = Site::open(Kind::Postgres, |_| {}).await else { return };
+    let Some(one) = Site::open(Kind::Postgres, |_| {}).await else {
+        return;
+    };
     let other = one.second_node().await;
     let acme = one.org("acme").await;
     for name in ["ana", "bo"] {
@@ -32,7 +34,10 @@ async fn a_change_on_one_node_is_refused_at_the_next_request_on_the_other() {
         let tokens = shop.sign_in(&mut browser, Person::named("ana")).await;
         let (there, mut browser_there) = at_node(&shop, &browser, &other.at);
         // The other node has seen the token, and remembers that its signature holds.
-        assert!(there.is_active(tokens.access()).await && there.is_signed_in(&mut browser_there).await, "round {round}");
+        assert!(
+            there.is_active(tokens.access()).await && there.is_signed_in(&mut browser_there).await,
+            "round {round}"
+        );
         acme.take(&binding).await;
         assert!(!there.is_active(tokens.access()).await, "round {round}: the access token is honoured");
         assert_eq!(there.userinfo(tokens.access()).await.status, 401, "round {round}");
@@ -45,7 +50,9 @@ async fn a_change_on_one_node_is_refused_at_the_next_request_on_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_began_on_one_node_ends_on_the_other() {
-    let Some(one) = Site::open(Kind::Postgres, |_| {}).await else { return };
+    let Some(one) = Site::open(Kind::Postgres, |_| {}).await else {
+        return;
+    };
     let other = one.second_node().await;
     let acme = one.org("acme").await;
     acme.person("ana", PASSWORD).await;
@@ -66,7 +73,9 @@ async fn a_sign_in_that_began_on_one_node_ends_on_the_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_made_on_one_node_verifies_on_the_other_before_it_signs() {
-    let Some(one) = Site::open(Kind::Postgres, |config| config.keys.jwks_max_age_secs = 3).await else { return };
+    let Some(one) = Site::open(Kind::Postgres, |config| config.keys.jwks_max_age_secs = 3).await else {
+        return;
+    };
     let other = one.second_node().await;
     let acme = one.org("acme").await;
     let shop = one.client(&acme.application("shop").await);

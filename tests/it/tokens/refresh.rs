@@ -92,7 +92,8 @@ async fn fifty_uses_at_once_leave_one_successor_and_it_works() {
         let shop = shop(site).await;
         let first = shop.sign_in(&mut site.browser(), ANA).await;
         let answers = futures_util::future::join_all((0..50).map(|_| shop.refresh(first.refresh()))).await;
-        let successors: BTreeSet<String> = answers.iter().map(|answer| Tokens::read(answer).refresh().to_owned()).collect();
+        let successors: BTreeSet<String> =
+            answers.iter().map(|answer| Tokens::read(answer).refresh().to_owned()).collect();
         assert_eq!(successors.len(), 1);
         let successor = successors.into_iter().next().unwrap();
         assert!(shop.is_active(&successor).await);
@@ -132,7 +133,11 @@ async fn refresh_tokens_live_within_the_session_unless_offline_access_was_grante
         assert_eq!(shop.refresh(within.refresh()).await.refusal(), invalid_grant());
         let offline = Tokens::read(&shop.refresh(offline.refresh()).await);
         site.advance(8 * DAY);
-        assert_eq!(shop.refresh(offline.refresh()).await.refusal(), invalid_grant(), "it lay idle for more than a week");
+        assert_eq!(
+            shop.refresh(offline.refresh()).await.refusal(),
+            invalid_grant(),
+            "it lay idle for more than a week"
+        );
     })
     .await;
 }
@@ -142,7 +147,8 @@ async fn a_refresh_may_ask_for_less_and_never_for_more() {
     on_both(async |site| {
         let shop = shop(site).await;
         let tokens = shop.sign_in_with(&mut site.browser(), ANA, Ask::of(&shop).with("scope", "openid roles")).await;
-        let more = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("scope", "openid roles email")];
+        let more =
+            [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("scope", "openid roles email")];
         assert_eq!(shop.post("/token", &more).await.refusal(), (400, "invalid_scope".to_owned()));
         let less = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh()), ("scope", "openid")];
         let narrowed = Tokens::read(&shop.post("/token", &less).await);

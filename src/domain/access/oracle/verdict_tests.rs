@@ -118,7 +118,8 @@ fn an_addition_ends_nothing_and_a_bar_ends_everything_under_every_policy() {
 
 #[test]
 fn of_several_causes_the_severest_decides() {
-    let several = |bits: u32| CAUSES.into_iter().enumerate().filter(move |(n, _)| bits & (1 << n) != 0).map(|(_, cause)| cause);
+    let several =
+        |bits: u32| CAUSES.into_iter().enumerate().filter(move |(n, _)| bits & (1 << n) != 0).map(|(_, cause)| cause);
     for (policy, still) in POLICIES.into_iter().flat_map(|policy| LEFT.map(|still| (policy, still))) {
         let losses: [&[Role]; 3] = [&[], &[Role::OrgReader], &[Role::OrgAdmin]];
         for gone in losses {

@@ -6,12 +6,7 @@ const HOSTILE: &str = "\"'><script>alert(1)</script><b onload=x style=y>";
 
 fn application(uri: &str) -> ApplicationView {
     let uri = Some(uri.to_owned());
-    ApplicationView {
-        name: HOSTILE.into(),
-        logo_uri: uri.clone(),
-        policy_uri: uri.clone(),
-        tos_uri: uri,
-    }
+    ApplicationView { name: HOSTILE.into(), logo_uri: uri.clone(), policy_uri: uri.clone(), tos_uri: uri }
 }
 
 fn sign_in(application: Option<ApplicationView>, error: Option<&str>) -> SignInPage {
@@ -34,24 +29,14 @@ fn consent() -> ConsentPage {
         application: application("https://shop.test/"),
         organisation: Some(HOSTILE.into()),
         user: HOSTILE.into(),
-        scopes: vec![ScopeLine {
-            name: HOSTILE.into(),
-            text: HOSTILE.into(),
-        }],
+        scopes: vec![ScopeLine { name: HOSTILE.into(), text: HOSTILE.into() }],
         roles: vec![HOSTILE.into()],
     }
 }
 
 fn form_post() -> FormPostPage {
-    let fields = vec![
-        ("code".into(), "mst_ac_1".into()),
-        ("state".into(), HOSTILE.into()),
-    ];
-    FormPostPage {
-        action: "https://shop.test/callback?a=1".into(),
-        fields,
-        application: Some(HOSTILE.into()),
-    }
+    let fields = vec![("code".into(), "mst_ac_1".into()), ("state".into(), HOSTILE.into())];
+    FormPostPage { action: "https://shop.test/callback?a=1".into(), fields, application: Some(HOSTILE.into()) }
 }
 
 fn me() -> MePage {
@@ -79,51 +64,19 @@ fn me() -> MePage {
 /// Every page, each value of it hostile.
 fn every_page() -> Vec<String> {
     let text = || HOSTILE.to_owned();
-    let choice = OrgChoice {
-        id: text(),
-        name: text(),
-        slug: text(),
-        roles: text(),
-    };
+    let choice = OrgChoice { id: text(), name: text(), slug: text(), roles: text() };
     vec![
         sign_in(Some(application("https://shop.test/")), Some(HOSTILE)).render_page(),
-        SelectOrgPage {
-            request: text(),
-            csrf: text(),
-            application_name: Some(text()),
-            organisations: vec![choice],
-        }
-        .render_page(),
+        SelectOrgPage { request: text(), csrf: text(), application_name: Some(text()), organisations: vec![choice] }
+            .render_page(),
         consent().render_page(),
-        SignOutPage {
-            csrf: text(),
-            request: text(),
-            user: Some(text()),
-            application: Some(text()),
-        }
-        .render_page(),
-        SignedOutPage {
-            return_to: Some((text(), text())),
-        }
-        .render_page(),
-        ErrorPage {
-            title: text(),
-            message: text(),
-            code: Some(text()),
-            trace: Some(text()),
-            status: 400,
-        }
-        .render_page(),
+        SignOutPage { csrf: text(), request: text(), user: Some(text()), application: Some(text()) }.render_page(),
+        SignedOutPage { return_to: Some((text(), text())) }.render_page(),
+        ErrorPage { title: text(), message: text(), code: Some(text()), trace: Some(text()), status: 400 }
+            .render_page(),
         form_post().render_page(),
-        SetupPage {
-            csrf: text(),
-            token: text(),
-            error: vec![text()],
-            user_name: text(),
-            email: text(),
-            name: text(),
-        }
-        .render_page(),
+        SetupPage { csrf: text(), token: text(), error: vec![text()], user_name: text(), email: text(), name: text() }
+            .render_page(),
         SetupDonePage.render_page(),
         me().render_page(),
         HelpPage.render_page(),
@@ -139,30 +92,15 @@ fn has(page: &str, parts: &[&str]) {
 #[test]
 fn what_comes_from_outside_stays_text_on_every_page() {
     for page in every_page() {
-        assert!(
-            !page.contains("<script>") && !page.contains("<b ") && !page.contains("\"'"),
-            "{page}"
-        );
+        assert!(!page.contains("<script>") && !page.contains("<b ") && !page.contains("\"'"), "{page}");
     }
 }
 
 #[test]
 fn every_page_says_its_language_links_help_and_only_form_post_carries_a_script() {
     for page in every_page() {
-        has(
-            &page,
-            &[
-                "<html lang=\"en\">",
-                "<h1>",
-                "href=\"/help\"",
-                "/style.css\"",
-                " · Muster</title>",
-            ],
-        );
-        assert_eq!(
-            page.contains("<script src=\"/assets/"),
-            page.contains("id=\"form-post\"")
-        );
+        has(&page, &["<html lang=\"en\">", "<h1>", "href=\"/help\"", "/style.css\"", " · Muster</title>"]);
+        assert_eq!(page.contains("<script src=\"/assets/"), page.contains("id=\"form-post\""));
         assert!(!page.contains("<style"));
     }
 }
@@ -187,55 +125,27 @@ fn the_sign_in_form_keeps_the_ids_that_machines_rely_on() {
     assert!(!page.contains("readonly"));
     has(
         &consent().render_page(),
-        &[
-            "id=\"consent-allow\" name=\"act\" value=\"allow\"",
-            "id=\"consent-deny\" name=\"act\" value=\"deny\"",
-        ],
+        &["id=\"consent-allow\" name=\"act\" value=\"allow\"", "id=\"consent-deny\" name=\"act\" value=\"deny\""],
     );
-    let leaving = SignOutPage {
-        csrf: String::new(),
-        request: String::new(),
-        user: None,
-        application: None,
-    };
-    has(
-        &leaving.render_page(),
-        &["action=\"/end_session/confirm\"", "id=\"logout-confirm\""],
-    );
-    has(
-        &SignedOutPage { return_to: None }.render_page(),
-        &["You have been signed out"],
-    );
+    let leaving = SignOutPage { csrf: String::new(), request: String::new(), user: None, application: None };
+    has(&leaving.render_page(), &["action=\"/end_session/confirm\"", "id=\"logout-confirm\""]);
+    has(&SignedOutPage { return_to: None }.render_page(), &["You have been signed out"]);
 }
 
 #[test]
 fn a_failed_sign_in_marks_the_title_and_takes_the_focus() {
     let page = sign_in(None, Some("That sign-in didn't work.")).render_page();
-    has(
-        &page,
-        &[
-            "<title>Error: Sign in",
-            "role=\"alert\" tabindex=\"-1\" autofocus",
-        ],
-    );
+    has(&page, &["<title>Error: Sign in", "role=\"alert\" tabindex=\"-1\" autofocus"]);
     assert_eq!(page.matches("autofocus").count(), 1);
     assert!(!sign_in(None, None).render_page().contains("Error:"));
 }
 
 #[test]
 fn an_address_that_is_no_web_page_is_never_linked() {
-    for uri in [
-        "javascript:alert(1)",
-        "JaVaScRiPt:alert(1)",
-        "data:text/html,x",
-        " https://shop.test",
-        "//shop.test",
-    ] {
+    for uri in ["javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", " https://shop.test", "//shop.test"] {
         let page = sign_in(Some(application(uri)), None).render_page();
         assert!(
-            !page.contains("<img class=\"mark\"")
-                && !page.contains("Privacy policy")
-                && !page.contains("Terms of")
+            !page.contains("<img class=\"mark\"") && !page.contains("Privacy policy") && !page.contains("Terms of")
         );
     }
 }
