@@ -63,6 +63,7 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/end_session/confirm", post(end_session::confirm))
         .route("/setup/{token}", get(setup::get).post(setup::post))
         .route("/me", get(me::get))
+        .route("/me/sessions", post(me::end_session))
         .layer(session_layer(app))
         .layer(from_fn_with_state(app.clone(), mend_removals))
         .route("/help", get(files::help))

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -14,11 +15,12 @@ use crate::app::App;
 use crate::domain::access::Holder;
 use crate::domain::access::claims::role_claims;
 use crate::domain::people::user::Kind;
-use crate::flows::Fault;
+use crate::flows::{Fault, sign_out};
 use crate::kernel::time::UnixMillis;
 use crate::store::cookies::Facts;
 use crate::store::{memberships, picture, sessions, users};
 use crate::web::extract::browser::{Browser, device, is_current};
+use crate::web::extract::caller;
 use crate::web::oidc::reply;
 
 /// `GET /me`.
@@ -30,6 +32,26 @@ pub async fn get(State(app): State<App>, browser: Browser) -> Response {
         Ok(Some(view)) => browser.answer(page(StatusCode::OK, &view)),
         Ok(None) => browser.answer(reply::see_other("/login")),
         Err(fault) => browser.answer(error::of_fault(fault)),
+    }
+}
+
+/// `POST /me/sessions`: ends one of the person's sessions, or all but this one. Somebody else's is not found.
+pub async fn end_session(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
+    let Some(facts) = browser.facts.clone() else { return browser.answer(reply::see_other("/login")) };
+    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
+    if !browser.posted_here(&headers, &form) {
+        return error::forbidden();
+    }
+    let which = form.get("session").unwrap_or_default();
+    let ended = match (which, which.parse()) {
+        ("others", _) => sign_out::others(&app, &facts).await.map(|_| true),
+        (_, Ok(id)) => sign_out::one_of(&app, &facts.user, &id).await,
+        (_, Err(_)) => Ok(false),
+    };
+    match ended {
+        Ok(true) => browser.answer(reply::see_other("/me")),
+        Ok(false) => browser.answer(error::not_found().await),
+        Err(fault) => browser.answer(error::of_fault(fault.into())),
     }
 }
 
@@ -65,6 +87,7 @@ async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Option<MePage>, 
     let sessions = listed
         .iter()
         .map(|session| SessionLine {
+            id: session.id.as_str().to_owned(),
             device: device(&session.user_agent),
             started: date(session.created_at),
             last_used: date(session.last_used_at),

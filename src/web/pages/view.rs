@@ -244,6 +244,8 @@ pub struct OrgAccess {
 /// One browser session of the person.
 #[derive(Clone, Debug)]
 pub struct SessionLine {
+    /// Its id; never the cookie.
+    pub id: String,
     /// Browser and system, in words.
     pub device: String,
     /// When it began, in words.

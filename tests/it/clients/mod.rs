@@ -1,5 +1,7 @@
 //! Clients that nobody here wrote, against a server of ours: the scripts of `tests/clients`, which say what must hold.
 
+mod demo;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -47,7 +49,13 @@ async fn tells(site: &Site, registered: &Registered, mut script: Command, settin
     if let Credentials::Basic(secret) | Credentials::Post(secret) = &registered.credentials {
         script.env("CLIENT_SECRET", secret);
     }
-    script.envs(settings.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    script.envs(settings.iter().copied());
+    facts(script).await
+}
+
+/// Runs a script that must succeed; its facts.
+async fn facts(mut script: Command) -> Value {
+    script.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, script.output()).await.expect("it ends").expect("it starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "it failed:\n{err}\n{out}");

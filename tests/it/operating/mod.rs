@@ -3,3 +3,4 @@
 mod apply_file;
 mod power_cut;
 mod probes;
+mod processes;

@@ -3,4 +3,6 @@
 mod cross_site;
 mod guessing;
 mod one_answer;
+mod own_sessions;
 mod set_up_link;
+mod timing;

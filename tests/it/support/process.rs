@@ -1,7 +1,7 @@
 //! The real program in processes of its own: started, killed and started again over one place.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,7 +22,9 @@ pub fn free_port() -> u16 {
 /// An installation: a place, settings by environment, and an issuer on the loopback.
 #[derive(Debug)]
 pub struct Installation {
-    place: Place,
+    place: Arc<Place>,
+    /// Its own: data, log, files.
+    folder: PathBuf,
     /// How it is reached.
     pub at: Address,
     listen: String,
@@ -59,10 +61,20 @@ impl Serving {
 impl Installation {
     /// A new installation, or `None` where there is no PostgreSQL and none is required.
     pub async fn fresh(kind: Kind) -> Option<Self> {
-        let place = Place::fresh(kind).await?;
+        let place = Arc::new(Place::fresh(kind).await?);
+        let folder = place.folder().to_owned();
         let listen = format!("127.0.0.1:{}", free_port());
         let at = Address::of(&format!("http://{listen}"));
-        Some(Self { place, at, listen, variables: Vec::new() })
+        Some(Self { place, folder, at, listen, variables: Vec::new() })
+    }
+
+    /// One more node over the same database, behind the same issuer: its own port, its own folder, and the variables
+    /// that were set so far. The instance key must be among them, for only the folder could bring it otherwise.
+    pub fn second_node(&self) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let at = Address { issuer: self.at.issuer.clone(), node: format!("http://{listen}") };
+        let folder = self.folder.join("second");
+        Self { place: Arc::clone(&self.place), folder, at, listen, variables: self.variables.clone() }
     }
 
     /// Sets a variable for every command that follows.
@@ -72,20 +84,14 @@ impl Installation {
 
     /// Writes a file beside the data; its path.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.place.folder().join(name);
+        let path = self.folder.join(name);
         std::fs::write(&path, text).expect("the folder can be written");
         path
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("MUSTER_") {
-                command.env_remove(name);
-            }
-        }
-        command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-        command.env("MUSTER_DATA_DIR", self.place.folder().join("data"));
+        let mut command = muster(arguments);
+        command.env("MUSTER_DATA_DIR", self.folder.join("data"));
         command.env("MUSTER_ISSUER", &self.at.issuer).env("MUSTER_LISTEN", &self.listen);
         command.env("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true").env("MUSTER_OUTBOUND__ALLOW_HOSTS", "127.0.0.1");
         if let Some(url) = self.place.url() {
@@ -97,7 +103,7 @@ impl Installation {
 
     /// Runs a command to its end.
     pub async fn run(&self, arguments: &[&str]) -> Output {
-        std::fs::create_dir_all(self.place.folder().join("data")).expect("the folder can be made");
+        std::fs::create_dir_all(self.folder.join("data")).expect("the folder can be made");
         let running = self.command(arguments).output();
         timeout(Duration::from_secs(60), running).await.expect("it ends").expect("it starts")
     }
@@ -112,28 +118,46 @@ impl Installation {
 
     /// Starts the server and waits until it says that it listens.
     pub async fn serve(&self) -> Serving {
-        std::fs::create_dir_all(self.place.folder().join("data")).expect("the folder can be made");
-        let log =
-            std::fs::OpenOptions::new().create(true).append(true).open(self.log()).expect("the log can be written");
-        let mut child = self.command(&["serve"]).stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
-        let first =
-            timeout(Duration::from_secs(60), lines.next_line()).await.expect("it says something").unwrap_or_default();
-        let first = first.unwrap_or_default();
-        let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
-        assert!(first.starts_with("listening on "), "the server did not start: {first}\n{}", log());
-        let printed = Arc::new(Mutex::new(vec![first]));
-        let more = Arc::clone(&printed);
-        // What it prints later goes on being read, so that it never waits for us.
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                more.lock().unwrap().push(line);
-            }
-        });
-        Serving { child, printed }
+        std::fs::create_dir_all(self.folder.join("data")).expect("the folder can be made");
+        started(self.command(&["serve"]), &self.folder.join("serve.log")).await
     }
+}
 
-    fn log(&self) -> PathBuf {
-        self.place.folder().join("serve.log")
+/// Starts `muster dev` over a folder that nobody used before, and waits until it says that it listens.
+pub async fn dev(folder: &Path) -> Serving {
+    let mut command = muster(&["dev"]);
+    command.arg("--data-dir").arg(folder.join("data"));
+    started(command, &folder.join("dev.log")).await
+}
+
+/// The program, with no setting of ours in its environment.
+fn muster(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MUSTER_") {
+            command.env_remove(name);
+        }
     }
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn started(mut command: Command, log: &Path) -> Serving {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("the log can be written");
+    let mut child = command.stdout(Stdio::piped()).stderr(file).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
+    let first =
+        timeout(Duration::from_secs(60), lines.next_line()).await.expect("it says something").unwrap_or_default();
+    let first = first.unwrap_or_default();
+    let told = || std::fs::read_to_string(log).unwrap_or_default();
+    assert!(first.starts_with("listening on "), "the server did not start: {first}\n{}", told());
+    let printed = Arc::new(Mutex::new(vec![first]));
+    let more = Arc::clone(&printed);
+    // What it prints later goes on being read, so that it never waits for us.
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            more.lock().unwrap().push(line);
+        }
+    });
+    Serving { child, printed }
 }

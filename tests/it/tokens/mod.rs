@@ -3,4 +3,5 @@
 mod gains_and_losses;
 mod keys;
 mod nodes;
+mod own_tokens;
 mod refresh;

@@ -52,6 +52,7 @@ fn me() -> MePage {
             projects: vec![(HOSTILE.into(), vec![HOSTILE.into()])],
         }],
         sessions: vec![SessionLine {
+            id: "ses_1".to_owned(),
             device: HOSTILE.into(),
             started: HOSTILE.into(),
             last_used: HOSTILE.into(),
