@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::domain::people::identifier;
 use crate::domain::people::lockout::Rule;
 use crate::domain::people::user::{Kind, UserState};
-use crate::kernel::id::{OrgId, SessionId};
+use crate::kernel::id::{OrgId, SessionId, UserId};
 use crate::kernel::secret::{Digest, Secret};
 use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::audit::{Event, note};
@@ -170,16 +170,14 @@ async fn settle(
         .write(move |tx| {
             Box::pin(async move {
                 let mut accepted = false;
-                if let Some(id) = &user {
-                    if matches {
-                        // Refused if it was locked or barred between reading and now.
-                        accepted = users::count_success(tx, id, now).await?;
-                    } else {
-                        users::count_failure(tx, id, rule, now).await?;
-                    }
+                match &user {
+                    // Refused if it was locked or barred between reading and now.
+                    Some(id) if matches => accepted = users::count_success(tx, id, now).await?,
+                    Some(id) => users::count_failure(tx, id, rule, now).await?,
+                    None => users::count_failure(tx, &UserId::from_u128(0), rule, now).await?,
                 }
                 let kind = if accepted { "sign_in.accepted" } else { "sign_in.refused" };
-                let user = user.map(crate::kernel::id::UserId::into_string);
+                let user = user.map(UserId::into_string);
                 note(tx, &Event { at: now, kind, org: None, user, application: None, detail }).await?;
                 Ok(accepted)
             })
@@ -189,7 +187,7 @@ async fn settle(
 }
 
 /// Renews a hash whose cost is no longer today's, after the answer.
-fn rehash(app: &App, user: crate::kernel::id::UserId, old: String, password: Secret) {
+fn rehash(app: &App, user: UserId, old: String, password: Secret) {
     let app = app.clone();
     tokio::spawn(async move {
         let Ok(new) = app.hasher.hash(password).await else {
@@ -215,7 +213,6 @@ pub async fn organisations(conn: &mut Conn, facts: &Facts) -> Result<Vec<members
 mod tests {
     use super::*;
     use crate::domain::people::lockout::Counter;
-    use crate::kernel::id::UserId;
 
     fn candidate(number: u128, kind: Kind) -> Candidate {
         let id = UserId::from_u128(number);

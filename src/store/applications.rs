@@ -140,7 +140,8 @@ pub async fn has_origin(conn: &mut Conn, origin: &str) -> Result<bool> {
     let row: Option<(String,)> = conn
         .query(
             "SELECT o.origin FROM application_origins o JOIN applications a ON a.id = o.application_id
-             WHERE o.origin = $1 AND a.state = 'active' LIMIT 1",
+             LEFT JOIN orgs g ON g.id = a.org_id
+             WHERE o.origin = $1 AND a.state = 'active' AND (g.id IS NULL OR g.state = 'active') LIMIT 1",
         )
         .bind(origin.to_owned())
         .optional()

@@ -148,7 +148,7 @@ pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Resul
     .await
 }
 
-/// Counts a failure, under the account's row lock so that 500 at once are 500.
+/// Counts a failure, under the account's row lock so that 500 at once are 500. An id of nobody costs as much.
 ///
 /// # Errors
 /// The database's.
@@ -159,21 +159,18 @@ pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis
         .bind(id.as_str().to_owned())
         .optional()
         .await?;
-    let Some((failures, since, locked_until)) = before else {
-        return Ok(());
-    };
+    let (failures, since, locked_until) = before.unwrap_or_default();
     let before = Counter { failures, since: UnixMillis(since), locked_until: UnixMillis(locked_until) };
     let after = before.failed(rule, now);
-    if after != before {
-        tx.query("UPDATE users SET failures = $2, failures_since = $3, locked_until = $4 WHERE id = $1")
-            .bind(id.as_str().to_owned())
-            .bind(after.failures)
-            .bind(after.since.0)
-            .bind(after.locked_until.0)
-            .execute()
-            .await?;
-    }
-    Ok(())
+    // Written even when nothing changes, and for nobody too: what a refusal costs must not tell who exists.
+    tx.query("UPDATE users SET failures = $2, failures_since = $3, locked_until = $4 WHERE id = $1")
+        .bind(id.as_str().to_owned())
+        .bind(after.failures)
+        .bind(after.since.0)
+        .bind(after.locked_until.0)
+        .execute()
+        .await
+        .map(|_| ())
 }
 
 /// Counts a success: true when it counts, false when the account was locked or left its state meanwhile.
