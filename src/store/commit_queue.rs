@@ -1,16 +1,20 @@
 //! Group commit for SQLite: one task owns the writing connection, and the jobs that wait share one COMMIT.
 //!
-//! Each job runs in a savepoint of a shared `BEGIN IMMEDIATE`; a job that fails rolls back its own savepoint only.
+//! Each job runs in a savepoint of a shared `BEGIN IMMEDIATE` (alone, when nobody waits behind it); a job that fails
+//! rolls back its own savepoint only.
 //! Callers hear of their success after the COMMIT, which with `synchronous=FULL` has reached the disk.
 
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use sqlx::SqlitePool;
+use std::sync::Arc;
+
+use sqlx::Sqlite;
 use tokio::sync::{mpsc, oneshot};
 
 use super::db::{Conn, Fate, Job, Result, Tx, unsettled};
+use super::shelf::Shelf;
 
 /// At most so many jobs share one commit.
 const BATCH: usize = 256;
@@ -36,7 +40,7 @@ enum Message {
 pub struct CommitQueue(mpsc::Sender<Message>);
 
 /// Starts the task that owns the writing connection.
-pub fn start(writer: SqlitePool) -> CommitQueue {
+pub fn start(writer: Arc<Shelf<Sqlite>>) -> CommitQueue {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(run(writer, receiver));
     CommitQueue(sender)
@@ -88,7 +92,8 @@ impl CommitQueue {
     }
 }
 
-async fn run(writer: SqlitePool, mut jobs: mpsc::Receiver<Message>) {
+async fn run(writer: Arc<Shelf<Sqlite>>, mut jobs: mpsc::Receiver<Message>) {
+    let mut kept: Option<Tx> = None;
     while let Some(message) = jobs.recv().await {
         let first = match message {
             Message::Job(job) => job,
@@ -97,29 +102,62 @@ async fn run(writer: SqlitePool, mut jobs: mpsc::Receiver<Message>) {
                 return;
             }
         };
-        let connection = match writer.acquire().await {
-            Ok(connection) => connection,
-            Err(error) => {
-                tracing::error!(%error, "the database can't be written");
-                drop(first); // its caller hears that the worker is gone
-                continue;
-            }
+        // Kept from batch to batch; a broken one is replaced.
+        let mut tx = match kept.take() {
+            Some(tx) => tx,
+            None => match writer.take().await {
+                Ok(mut lease) => {
+                    lease.set_unfinished(true);
+                    Tx::new(Conn::Sqlite(lease))
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the database can't be written");
+                    drop(first); // its caller hears that the worker is gone
+                    continue;
+                }
+            },
         };
-        let mut tx = Tx::new(Conn::Sqlite(connection));
-        if let Some(done) = batch(&mut tx, first, &mut jobs).await {
+        let ended = if jobs.is_empty() { alone(&mut tx, first).await } else { batch(&mut tx, first, &mut jobs).await };
+        if ended.whole {
+            kept = Some(tx);
+        }
+        if let Some(done) = ended.stop {
             let _ = done.send(());
             return;
         }
     }
 }
 
-/// One shared transaction; the sender of a stop that was met on the way.
-async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>) -> Option<oneshot::Sender<()>> {
+/// How a transaction ended.
+struct Ended {
+    /// Whether the connection can be used again.
+    whole: bool,
+    /// The sender of a stop that was met on the way.
+    stop: Option<oneshot::Sender<()>>,
+}
+
+/// A job with nobody behind it: a transaction of its own, without a savepoint.
+async fn alone(tx: &mut Tx, job: BoxedJob) -> Ended {
+    if let Err(error) = statement(tx, "BEGIN IMMEDIATE").await {
+        tracing::error!(%error, "a transaction can't be begun");
+        return Ended { whole: false, stop: None };
+    }
+    tx.set_fate(Fate::Keep);
+    let done = job(tx).await;
+    let ended = statement(tx, if done.keep { "COMMIT" } else { "ROLLBACK" }).await;
+    let whole = ended.is_ok() || statement(tx, "ROLLBACK").await.is_ok();
+    // A job that was not to be kept has its own answer, whatever the rollback says.
+    (done.tell)(ended.err().filter(|_| done.keep));
+    Ended { whole, stop: None }
+}
+
+/// One shared transaction.
+async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>) -> Ended {
     let mut stop = None;
     let mut kept: Vec<Tell> = Vec::new();
     if let Err(error) = statement(tx, "BEGIN IMMEDIATE").await {
         tracing::error!(%error, "a transaction can't be begun");
-        return None;
+        return Ended { whole: false, stop: None };
     }
     let mut next = Some(first);
     let mut broken = None;
@@ -143,18 +181,23 @@ async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>)
         None => statement(tx, "COMMIT").await,
         Some(error) => Err(error),
     };
+    let mut whole = true;
     match ended {
-        Ok(()) => kept.into_iter().for_each(|tell| tell(None)),
+        Ok(()) => {
+            for tell in kept {
+                tell(None);
+            }
+        }
         Err(error) => {
             tracing::error!(%error, "a commit failed; nothing of it was kept");
-            let _ = statement(tx, "ROLLBACK").await;
+            whole = statement(tx, "ROLLBACK").await.is_ok();
             let text = error.to_string();
             for tell in kept {
                 tell(Some(sqlx::Error::Protocol(text.clone())));
             }
         }
     }
-    stop
+    Ended { whole, stop }
 }
 
 /// One job in its savepoint. An error here is one of the transaction itself, not of the job.

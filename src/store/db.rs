@@ -10,22 +10,20 @@
 
 use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::Query as Native;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{
-    AssertSqlSafe, Decode, Encode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool,
-    Transaction, Type,
-};
+use sqlx::{AssertSqlSafe, Decode, Encode, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection, Type};
 
 use super::commit_queue::{self, CommitQueue};
+use super::shelf::{self, Lease, Shelf};
 use crate::config::Config;
 
 /// What a store function can fail with: the database's own error. Nothing of it is ever shown to a caller outside.
@@ -38,6 +36,9 @@ static STATEMENTS: AtomicU64 = AtomicU64::new(0);
 pub fn statements() -> u64 {
     STATEMENTS.load(Ordering::Relaxed)
 }
+
+/// So many connections read the embedded database.
+const SQLITE_READERS: u32 = 4;
 
 /// A value that both drivers can bind.
 pub trait Bind<'q>: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres> + 'q {}
@@ -127,11 +128,9 @@ tuple_records! { (A); (A, B); (A, B, C); (A, B, C, D); (A, B, C, D, E); (A, B, C
 /// One connection, for reading, or the one that a transaction runs on.
 pub enum Conn {
     /// Of the embedded database.
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(Lease<Sqlite>),
     /// Of a PostgreSQL server.
-    Postgres(PoolConnection<Postgres>),
-    /// Of a PostgreSQL server, inside a transaction.
-    PostgresTx(Transaction<'static, Postgres>),
+    Postgres(Lease<Postgres>),
 }
 
 impl Conn {
@@ -141,7 +140,6 @@ impl Conn {
         match self {
             Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(sql)),
             Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(sql)),
-            Self::PostgresTx(c) => Query::Postgres(&mut *c, sqlx::query(sql)),
         }
     }
 
@@ -167,7 +165,6 @@ impl Conn {
         let mut query = match self {
             Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(text)),
             Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(text)),
-            Self::PostgresTx(c) => Query::Postgres(&mut *c, sqlx::query(text)),
         };
         let last = list.last().cloned().unwrap_or_default();
         for n in 0..padded {
@@ -203,9 +200,9 @@ impl<'t> Query<'t> {
     /// # Errors
     /// The database's.
     pub async fn execute(self) -> Result<u64> {
-        Ok(match self {
-            Self::Sqlite(c, q) => q.execute(c).await?.rows_affected(),
-            Self::Postgres(c, q) => q.execute(c).await?.rows_affected(),
+        noted(match self {
+            Self::Sqlite(c, q) => q.execute(c).await.map(|done| done.rows_affected()),
+            Self::Postgres(c, q) => q.execute(c).await.map(|done| done.rows_affected()),
         })
     }
 
@@ -223,8 +220,10 @@ impl<'t> Query<'t> {
     /// The database's.
     pub async fn optional<T: Record>(self) -> Result<Option<T>> {
         match self {
-            Self::Sqlite(c, q) => q.fetch_optional(c).await?.map(|r| read(NativeRow::Sqlite(&r))).transpose(),
-            Self::Postgres(c, q) => q.fetch_optional(c).await?.map(|r| read(NativeRow::Postgres(&r))).transpose(),
+            Self::Sqlite(c, q) => noted(q.fetch_optional(c).await)?.map(|r| read(NativeRow::Sqlite(&r))).transpose(),
+            Self::Postgres(c, q) => {
+                noted(q.fetch_optional(c).await)?.map(|r| read(NativeRow::Postgres(&r))).transpose()
+            }
         }
     }
 
@@ -234,10 +233,18 @@ impl<'t> Query<'t> {
     /// The database's.
     pub async fn all<T: Record>(self) -> Result<Vec<T>> {
         match self {
-            Self::Sqlite(c, q) => q.fetch_all(c).await?.iter().map(|r| read(NativeRow::Sqlite(r))).collect(),
-            Self::Postgres(c, q) => q.fetch_all(c).await?.iter().map(|r| read(NativeRow::Postgres(r))).collect(),
+            Self::Sqlite(c, q) => noted(q.fetch_all(c).await)?.iter().map(|r| read(NativeRow::Sqlite(r))).collect(),
+            Self::Postgres(c, q) => noted(q.fetch_all(c).await)?.iter().map(|r| read(NativeRow::Postgres(r))).collect(),
         }
     }
+}
+
+/// Errors of the connection itself are noted, so that those on the shelf are looked at before their next use.
+fn noted<T>(outcome: Result<T>) -> Result<T> {
+    if let Err(error) = &outcome {
+        shelf::note(error);
+    }
+    outcome
 }
 
 fn read<T: Record>(row: NativeRow<'_>) -> Result<T> {
@@ -305,9 +312,9 @@ pub enum Database {
     /// Embedded: a pool of readers and the queue of the one writer.
     Sqlite {
         /// Connections that only read.
-        readers: SqlitePool,
+        readers: Arc<Shelf<Sqlite>>,
         /// The one connection that writes, while nobody uses it through the queue (migrations).
-        writer: SqlitePool,
+        writer: Arc<Shelf<Sqlite>>,
         /// The queue before the writer.
         queue: CommitQueue,
     },
@@ -315,9 +322,9 @@ pub enum Database {
     /// connection while they wait for a writing one can't starve each other.
     Postgres {
         /// Connections that read.
-        readers: PgPool,
+        readers: Arc<Shelf<Postgres>>,
         /// Connections for transactions.
-        writers: PgPool,
+        writers: Arc<Shelf<Postgres>>,
     },
 }
 
@@ -352,13 +359,15 @@ impl Database {
             .connect_with(options.clone())
             .await?;
         let readers = SqlitePoolOptions::new()
-            .max_connections(4)
+            .max_connections(SQLITE_READERS)
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
-        Ok(Self::Sqlite { readers, queue: commit_queue::start(writer.clone()), writer })
+        let writer = Shelf::new(writer, 1);
+        let queue = commit_queue::start(writer.clone());
+        Ok(Self::Sqlite { readers: Shelf::new(readers, SQLITE_READERS), writer, queue })
     }
 
     async fn open_postgres(url: &str, max_connections: u32) -> Result<Self> {
@@ -372,8 +381,9 @@ impl Database {
                 .test_before_acquire(false)
                 .connect_with(options.clone())
         };
-        let writers = pool(writing).await?;
-        Ok(Self::Postgres { readers: pool(max_connections.saturating_sub(writing).max(1)).await?, writers })
+        let reading = max_connections.saturating_sub(writing).max(1);
+        let (writers, readers) = (pool(writing).await?, pool(reading).await?);
+        Ok(Self::Postgres { readers: Shelf::new(readers, reading), writers: Shelf::new(writers, writing) })
     }
 
     /// A connection to read with.
@@ -382,8 +392,8 @@ impl Database {
     /// The pool is exhausted for five seconds, or the server is gone.
     pub async fn read(&self) -> Result<Conn> {
         Ok(match self {
-            Self::Sqlite { readers, .. } => Conn::Sqlite(readers.acquire().await?),
-            Self::Postgres { readers, .. } => Conn::Postgres(readers.acquire().await?),
+            Self::Sqlite { readers, .. } => Conn::Sqlite(noted(readers.take().await)?),
+            Self::Postgres { readers, .. } => Conn::Postgres(noted(readers.take().await)?),
         })
     }
 
@@ -402,22 +412,9 @@ impl Database {
         match self {
             Self::Sqlite { queue, .. } => queue.run(job).await,
             Self::Postgres { writers, .. } => {
-                let pool = writers.clone();
+                let writers = writers.clone();
                 // In a task of its own: a caller that goes away must not leave a transaction half done.
-                let task = tokio::spawn(async move {
-                    let mut tx = Tx::new(Conn::PostgresTx(pool.begin().await?));
-                    let answer = job(&mut tx).await?;
-                    let (conn, fate) = (tx.conn, tx.fate);
-                    let Conn::PostgresTx(conn) = conn else {
-                        return Err(corrupt("a transaction changed its kind").into());
-                    };
-                    match fate {
-                        Fate::Keep => conn.commit().await?,
-                        Fate::Undo => conn.rollback().await?,
-                        Fate::Unsettled => return Err(unsettled().into()),
-                    }
-                    Ok(answer)
-                });
+                let task = tokio::spawn(async move { transaction(&writers, job).await });
                 task.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
             }
         }
@@ -453,6 +450,28 @@ impl Database {
                 writers.close().await;
             }
         }
+    }
+}
+
+/// One job in a transaction of a PostgreSQL server. The connection is given back only when the transaction has ended.
+async fn transaction<T, E, F>(writers: &Arc<Shelf<Postgres>>, job: F) -> std::result::Result<T, E>
+where
+    F: Job<T, E>,
+    E: From<sqlx::Error>,
+{
+    let mut lease = noted(writers.take().await)?;
+    lease.set_unfinished(true);
+    let mut tx = Tx::new(Conn::Postgres(lease));
+    tx.query("BEGIN").execute().await?;
+    let outcome = job(&mut tx).await;
+    let end = if outcome.is_ok() && tx.fate() == Fate::Keep { "COMMIT" } else { "ROLLBACK" };
+    tx.query(end).execute().await?;
+    if let Conn::Postgres(lease) = &mut tx.conn {
+        lease.set_unfinished(false);
+    }
+    match (outcome, tx.fate()) {
+        (Ok(_), Fate::Unsettled) => Err(unsettled().into()),
+        (outcome, _) => outcome,
     }
 }
 

@@ -23,8 +23,8 @@ fn migrator() -> Migrator {
 /// A migration failed (it was rolled back), or the database was migrated by a newer Muster.
 pub async fn run(db: &Database) -> Result<(), sqlx::Error> {
     let outcome = match db {
-        Database::Sqlite { writer, .. } => migrator().run(writer).await,
-        Database::Postgres { writers, .. } => migrator().run(writers).await,
+        Database::Sqlite { writer, .. } => migrator().run(writer.pool()).await,
+        Database::Postgres { writers, .. } => migrator().run(writers.pool()).await,
     };
     outcome.map_err(|error| corrupt(&format!("migration: {error}")))
 }

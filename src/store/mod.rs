@@ -24,5 +24,6 @@ pub mod picture;
 pub mod prune;
 pub mod seed;
 pub mod sessions;
+pub(crate) mod shelf;
 pub mod signing_keys;
 pub mod users;
