@@ -69,6 +69,8 @@ pub enum Change {
     AddMember { org: OrgId, member: MembershipId, user: UserId, state: MembershipState, source: Source },
     /// Suspends or revives a membership.
     SetMemberState { org: OrgId, member: MembershipId, state: MembershipState },
+    /// Ends a member's sessions and tokens in the organisation; the access stays.
+    EndSessions { org: OrgId, member: MembershipId },
     /// Ends a membership, with its direct bindings and its places in groups.
     RemoveMember { org: OrgId, member: MembershipId },
     /// Makes a group.

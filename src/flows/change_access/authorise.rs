@@ -38,6 +38,7 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         | Change::SetUserState { user: of, .. }
         | Change::ResetPassword { user: of, .. } => on_account(edit, user, of, change).await,
         Change::AddMember { org, .. } => on_org(edit, user, org, "users.write", change).await,
+        Change::EndSessions { org, .. } => on_org(edit, user, org, "sessions.write", change).await,
         Change::SetMemberState { org, member, .. } | Change::RemoveMember { org, member } => {
             on_org(edit, user, org, "users.write", change).await?;
             let of = memberships::find(edit.conn(), org, member).await?.map(|member| member.user);

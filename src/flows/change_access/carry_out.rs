@@ -70,6 +70,7 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         | Change::ResetPassword { .. }
         | Change::AddMember { .. }
         | Change::SetMemberState { .. }
+        | Change::EndSessions { .. }
         | Change::RemoveMember { .. } => person(edit, change, aside).await?,
     };
     judged(written, what)
@@ -188,6 +189,7 @@ async fn person(
         Change::SetMemberState { org, member, state } => {
             (edit.set_member_state(org, member, *state).await?, "The member")
         }
+        Change::EndSessions { org, member } => (edit.end_sessions(org, member).await?, "The member"),
         Change::RemoveMember { org, member } => (edit.remove_member(org, member).await?, "The member"),
         _ => return Err(unknown()),
     })

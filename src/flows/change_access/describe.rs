@@ -23,6 +23,7 @@ pub fn line(change: &Change) -> String {
         Change::ResetPassword { user, .. } => format!("reset password of {user}"),
         Change::AddMember { user, org, .. } => format!("add {user} to {org}"),
         Change::SetMemberState { member, state, .. } => format!("set member {member} to {state}"),
+        Change::EndSessions { member, .. } => format!("end sessions of member {member}"),
         Change::RemoveMember { member, .. } => format!("remove member {member}"),
         Change::CreateGroup { name, .. } => format!("create group \"{name}\""),
         Change::RenameGroup { name, .. } => format!("change group \"{name}\""),

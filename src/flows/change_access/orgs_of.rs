@@ -21,6 +21,7 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         | Change::DeleteProject { org, .. }
         | Change::AddMember { org, .. }
         | Change::SetMemberState { org, .. }
+        | Change::EndSessions { org, .. }
         | Change::RemoveMember { org, .. }
         | Change::CreateGroup { org, .. }
         | Change::RenameGroup { org, .. }

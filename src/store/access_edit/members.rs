@@ -218,6 +218,18 @@ impl AccessEdit<'_> {
         Ok(Written::Done)
     }
 
+    /// Has a member's sessions and tokens in the organisation end; nothing else of it changes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn end_sessions(&mut self, org: &OrgId, member: &MembershipId) -> Result<Written> {
+        if crate::store::memberships::find(self.tx, org, member).await?.is_none() {
+            return Ok(Written::Missing);
+        }
+        self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
+        Ok(Written::Done)
+    }
+
     /// Ends a membership: its direct bindings and its places in groups go with it. Entries and families that came
     /// from it stay as rows and are refused, for there is no membership to compare them with.
     ///

@@ -246,3 +246,19 @@ async fn an_equal_member_list_and_a_second_binding_of_the_same_role_change_nothi
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_ends_a_members_sessions_and_the_access_stays() {
+    on_both(async |site| {
+        let (acme, shop) = acme(site).await;
+        let (mut ana, mut bo) = (visit(site, &shop, "ana").await, visit(site, &shop, "bo").await);
+        let (org, member) = (acme.id.clone(), acme.member_id("ana").await);
+        let receipt = site.act(vec![Change::EndSessions { org, member }]).await;
+        assert_eq!((receipt.ended.sessions, receipt.members[0].lost.len()), (1, 0));
+        ana.is_out(&shop).await;
+        bo.is_untouched(&shop).await;
+        let again = visit(site, &shop, "ana").await;
+        assert_eq!(list(&again.tokens.claims()["project_roles"]["web"]), ["project.member"]);
+    })
+    .await;
+}
