@@ -20,8 +20,15 @@ static FAILURES: AtomicU64 = AtomicU64::new(0);
 
 /// Notes an error that says something of the connection and not of the statement.
 pub fn note(error: &sqlx::Error) {
-    if matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed)
-    {
+    let of_connection = match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        // PostgreSQL's classes "connection exception" and "operator intervention" (a server that stops).
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
+        }
+        _ => false,
+    };
+    if of_connection {
         FAILURES.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -69,7 +76,8 @@ impl<DB: sqlx::Database> Shelf<DB> {
     }
 
     fn lease(self: &Arc<Self>, conn: PoolConnection<DB>, place: OwnedSemaphorePermit) -> Lease<DB> {
-        Lease { conn: Some(conn), shelf: self.clone(), unfinished: false, _place: place }
+        let seen = FAILURES.load(Ordering::Relaxed);
+        Lease { conn: Some(conn), shelf: self.clone(), seen, unfinished: false, _place: place }
     }
 
     /// Closes every connection; those in use when they come back.
@@ -84,6 +92,8 @@ impl<DB: sqlx::Database> Shelf<DB> {
 pub struct Lease<DB: sqlx::Database> {
     conn: Option<PoolConnection<DB>>,
     shelf: Arc<Shelf<DB>>,
+    /// The count of failures when it was taken: one that fails in between, its own or another's, has it looked at.
+    seen: u64,
     unfinished: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -114,7 +124,6 @@ impl<DB: sqlx::Database> Drop for Lease<DB> {
             conn.close_on_drop();
             return;
         }
-        let seen = FAILURES.load(Ordering::Relaxed);
-        self.shelf.idle.lock().unwrap_or_else(PoisonError::into_inner).push((conn, seen));
+        self.shelf.idle.lock().unwrap_or_else(PoisonError::into_inner).push((conn, self.seen));
     }
 }

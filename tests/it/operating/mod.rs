@@ -1,6 +1,7 @@
 //! Operating Muster: the real program, files that say what is wanted, and machines that stop without warning.
 
 mod apply_file;
+mod lost_connections;
 mod power_cut;
 mod probes;
 mod processes;
