@@ -22,6 +22,7 @@ pub mod orgs;
 pub mod outbox;
 pub mod picture;
 pub mod prune;
+#[cfg(feature = "bench")]
 pub mod seed;
 pub mod sessions;
 pub(crate) mod shelf;
