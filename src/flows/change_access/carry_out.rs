@@ -109,7 +109,7 @@ async fn group(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(Written, &
         }
         Change::RemoveFromGroup { org, group, members } => {
             owned_here(edit, org, group).await?;
-            (edit.remove_from_group(org, group, members).await?, "The group")
+            (edit.remove_from_group(org, group, members).await?, "The group or one of the members")
         }
         _ => return Err(unknown()),
     })

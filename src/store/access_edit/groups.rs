@@ -130,8 +130,8 @@ impl AccessEdit<'_> {
         Ok(Written::Done)
     }
 
-    /// Takes members out of a group. `Missing` when the group is not of this organisation; `Already` when none of
-    /// them is in it.
+    /// Takes members out of a group. `Missing` when the group or one of them is not of this organisation; `Already` when
+    /// none of them is in it.
     ///
     /// # Errors
     /// The database's.
@@ -141,7 +141,7 @@ impl AccessEdit<'_> {
         group: &GroupId,
         members: &[MembershipId],
     ) -> Result<Written> {
-        if groups::find(self.tx, org, group).await?.is_none() {
+        if groups::find(self.tx, org, group).await?.is_none() || !self.all_of_org(org, members).await? {
             return Ok(Written::Missing);
         }
         let inside = groups::member_ids(self.tx, group).await?;

@@ -42,6 +42,9 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn rename_org(&mut self, org: &OrgId, name: &str) -> Result<Written> {
+        if !self.orgs.contains_key(org) {
+            return Ok(Written::Missing);
+        }
         let rows = self
             .tx
             .query("UPDATE orgs SET name = $2 WHERE id = $1 AND name <> $2")
