@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::ground::Backend;
 use crate::summary::{Findings, Row};
+use crate::why;
 
 /// The people from which a database counts as large.
 const LARGE: u64 = 1_000_000;
@@ -49,6 +50,8 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The value against the limit, or why it is open.
     pub reason: String,
+    /// Where the cost goes, when the goal is not met.
+    pub why: Option<String>,
 }
 
 /// Which side of the limit is good.
@@ -82,14 +85,23 @@ struct Bench {
 }
 
 impl Bench {
-    fn judge(&mut self, goal: &'static str, what: &str, value: Option<f64>, limit: &Limit) {
+    fn judge(&mut self, goal: &'static str, what: &str, value: Option<f64>, limit: &Limit) -> &mut Self {
         let (outcome, reason) =
             value.map_or_else(|| (Outcome::Open, "not measured".to_owned()), |value| limit.judge(value));
-        self.say(goal, what, outcome, reason);
+        self.say(goal, what, outcome, reason)
     }
 
-    fn say(&mut self, goal: &'static str, what: &str, outcome: Outcome, reason: String) {
-        self.verdicts.push(Verdict { goal, place: self.place.clone(), what: what.to_owned(), outcome, reason });
+    fn say(&mut self, goal: &'static str, what: &str, outcome: Outcome, reason: String) -> &mut Self {
+        let (place, what) = (self.place.clone(), what.to_owned());
+        self.verdicts.push(Verdict { goal, place, what, outcome, reason, why: None });
+        self
+    }
+
+    /// Adds to the last verdict where the cost goes, if it is short.
+    fn because(&mut self, why: impl FnOnce() -> String) {
+        if let Some(last) = self.verdicts.last_mut().filter(|last| last.outcome == Outcome::Short) {
+            last.why = Some(why());
+        }
     }
 
     /// A cell's ratio to the yardstick; a cell that failed is short of every goal.
@@ -100,9 +112,13 @@ impl Bench {
 
     fn cell(&mut self, goal: &'static str, rows: &[Row], cell: &str, (pick, limit): (Pick, &Limit)) {
         let row = rows.iter().find(|row| row.cell == cell);
-        match row.and_then(|row| row.failure.clone()) {
-            Some(failure) => self.say(goal, cell, Outcome::Short, format!("the cell failed: {failure}")),
-            None => self.judge(goal, cell, row.and_then(pick), limit),
+        if let Some(failure) = row.and_then(|row| row.failure.clone()) {
+            self.say(goal, cell, Outcome::Short, format!("the cell failed: {failure}"));
+            return;
+        }
+        self.judge(goal, cell, row.and_then(pick), limit);
+        if let Some(row) = row {
+            self.because(|| why::of_cell(row));
         }
     }
 }
@@ -122,7 +138,9 @@ pub fn judge(findings: &Findings) -> Vec<Verdict> {
     }
     let mut bench = Bench { place: "program".to_owned(), verdicts };
     let size = findings.program_bytes as f64 / 1e6;
-    bench.judge("G10", "size, pages embedded", Some(size), &Limit(Side::AtMost, 30.0, " MB"));
+    bench
+        .judge("G10", "size, pages embedded", Some(size), &Limit(Side::AtMost, 30.0, " MB"))
+        .because(|| "not broken down here; `cargo bloat --release --crates` does".to_owned());
     bench.verdicts.sort_by_key(|verdict| verdict.goal[1..].parse::<u32>().unwrap_or_default());
     bench.verdicts
 }
@@ -149,7 +167,9 @@ fn judge_ground(findings: &Findings, ground: (Backend, u64)) -> Vec<Verdict> {
     bench.ratio("G6", &rows, ("authcode.eddsa", 25.0));
     bench.cell("G7", &rows, "password", (|row| row.floors, &Limit(Side::AtMost, 1.03, " Argon2id")));
     let storm = findings.storm_ratio(ground);
-    bench.judge("G7", "p99 of cc.eddsa in a sign-in storm", storm, &Limit(Side::AtMost, 2.0, " x calm"));
+    bench
+        .judge("G7", "p99 of cc.eddsa in a sign-in storm", storm, &Limit(Side::AtMost, 2.0, " x calm"))
+        .because(|| why::of_storm(findings, ground));
     judge_starts(findings, ground, &mut bench);
     judge_memory(findings, ground, &mut bench);
     bench.verdicts
@@ -157,22 +177,26 @@ fn judge_ground(findings: &Findings, ground: (Backend, u64)) -> Vec<Verdict> {
 
 fn judge_starts(findings: &Findings, ground: (Backend, u64), bench: &mut Bench) {
     for starts in findings.starts.iter().filter(|starts| (starts.database, starts.users) == ground) {
-        bench.judge("G8", "start, warm", Some(starts.warm_ms), &Limit(Side::AtMost, 15.0, " ms"));
-        bench.judge("G8", "start, empty database", Some(starts.empty_ms), &Limit(Side::AtMost, 60.0, " ms"));
+        bench
+            .judge("G8", "start, warm", Some(starts.warm_ms), &Limit(Side::AtMost, 15.0, " ms"))
+            .because(|| why::of_start(starts, starts.warm_statements));
+        bench
+            .judge("G8", "start, empty database", Some(starts.empty_ms), &Limit(Side::AtMost, 60.0, " ms"))
+            .because(|| why::of_start(starts, starts.empty_statements));
     }
 }
 
 fn judge_memory(findings: &Findings, ground: (Backend, u64), bench: &mut Bench) {
     let mib = |kib: u64| Some(kib as f64 / 1024.0);
     for memory in findings.memories.iter().filter(|memory| (memory.database, memory.users) == ground) {
-        bench.judge("G9", "idle, VmRSS", mib(memory.idle.resident_kib), &Limit(Side::AtMost, 24.0, " MiB"));
-        bench.judge("G9", "idle, RssAnon", mib(memory.idle.own_kib), &Limit(Side::AtMost, 16.0, " MiB"));
-        bench.judge(
-            "G9",
-            "after this run's load, RssAnon",
-            mib(memory.loaded.own_kib),
-            &Limit(Side::AtMost, 48.0, " MiB"),
-        );
+        let judged = [
+            ("idle, VmRSS", memory.idle.resident_kib, 24.0),
+            ("idle, RssAnon", memory.idle.own_kib, 16.0),
+            ("after this run's load, RssAnon", memory.loaded.own_kib, 48.0),
+        ];
+        for (what, kib, most) in judged {
+            bench.judge("G9", what, mib(kib), &Limit(Side::AtMost, most, " MiB")).because(|| why::of_memory(memory));
+        }
     }
 }
 
@@ -190,8 +214,14 @@ fn judge_growth(findings: &Findings, database: Backend) -> Vec<Verdict> {
         let row = |users| findings.row((database, users), cell).filter(|row| row.failure.is_none());
         let growth = |pick: Pick| Some(row(large).as_ref().and_then(pick)? / row(small).as_ref().and_then(pick)?);
         let instructions = growth(|row| row.instructions.or(row.user_instructions));
-        bench.judge("G4", &format!("{cell}, instructions"), instructions, &Limit(Side::AtMost, 1.25, " x small"));
-        bench.judge("G4", &format!("{cell}, CPU/y"), growth(|row| row.ratio), &Limit(Side::AtMost, 1.6, " x small"));
+        let (here, there) = (row(small), row(large));
+        let why = || why::of_growth(here.as_ref(), there.as_ref());
+        bench
+            .judge("G4", &format!("{cell}, instructions"), instructions, &Limit(Side::AtMost, 1.25, " x small"))
+            .because(why);
+        bench
+            .judge("G4", &format!("{cell}, CPU/y"), growth(|row| row.ratio), &Limit(Side::AtMost, 1.6, " x small"))
+            .because(why);
     }
     bench.verdicts
 }

@@ -122,6 +122,11 @@ impl Ground {
         settings(&self.folder.join("data"), address, self.cluster.as_ref().map(Cluster::url))
     }
 
+    /// `muster` with this ground's settings and no argument yet.
+    pub fn program(&self) -> Command {
+        muster(&self.server, &self.settings(SocketAddr::from(([127, 0, 0, 1], 0))))
+    }
+
     /// `muster serve`, listening there.
     pub fn serve(&self, address: SocketAddr) -> Command {
         let mut command = muster(&self.server, &self.settings(address));

@@ -27,6 +27,7 @@ mod seed;
 mod server;
 mod startup;
 mod summary;
+mod why;
 mod world;
 mod yard;
 

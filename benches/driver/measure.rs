@@ -13,7 +13,7 @@ use crate::perf::{Counters, Instructions, Watch};
 use crate::process;
 
 /// The counter of SQL statements among the server's metrics.
-const STATEMENTS: &str = "muster_sql_statements_total";
+pub const STATEMENTS: &str = "muster_sql_statements_total";
 /// How long the server may finish what it does after its answers.
 const SETTLE: Duration = Duration::from_millis(30);
 
@@ -48,6 +48,10 @@ pub struct Window {
     pub max_us: u32,
     /// The server's CPU microseconds an operation.
     pub cpu_us: f64,
+    /// The kernel's part of them.
+    pub kernel_cpu_us: f64,
+    /// How often a thread of the server left a core, an operation.
+    pub switches: f64,
     /// The database's processes' CPU microseconds an operation.
     pub database_cpu_us: Option<f64>,
     /// The server's instructions an operation, outside the kernel.
@@ -64,6 +68,8 @@ pub struct Window {
 struct Standing {
     statements: Option<f64>,
     cpu: u64,
+    kernel_cpu: u64,
+    switches: u64,
     database_cpu: Option<u64>,
 }
 
@@ -83,7 +89,8 @@ impl Probe<'_> {
 
     fn standing(&self, statements: Option<f64>) -> Standing {
         let database_cpu = self.database_pid.map(process::cpu_with_children);
-        Standing { statements, cpu: process::cpu(self.pid), database_cpu }
+        let (cpu, kernel_cpu) = (process::cpu(self.pid), process::kernel_cpu(self.pid));
+        Standing { statements, cpu, kernel_cpu, switches: process::switches(self.pid), database_cpu }
     }
 
     /// How many statements the server has sent, if it tells.
@@ -95,7 +102,7 @@ impl Probe<'_> {
 }
 
 /// The sum of a counter's series in the text format of Prometheus.
-fn counter(metrics: &str, name: &str) -> Option<f64> {
+pub fn counter(metrics: &str, name: &str) -> Option<f64> {
     let series = metrics.lines().filter_map(|line| line.strip_prefix(name));
     let values = series
         .filter(|rest| rest.starts_with(['{', ' ']))
@@ -122,6 +129,8 @@ impl Window {
             p99_us: outcome.permille(990),
             max_us: outcome.permille(1000),
             cpu_us: each(after.cpu.saturating_sub(before.cpu)),
+            kernel_cpu_us: each(after.kernel_cpu.saturating_sub(before.kernel_cpu)),
+            switches: each(after.switches.saturating_sub(before.switches)),
             database_cpu_us: after.database_cpu.zip(before.database_cpu).map(|(a, b)| each(a.saturating_sub(b))),
             user_instructions: instructions.map(|counted| each(counted.user)),
             kernel_instructions: instructions.and_then(|counted| counted.kernel).map(each),

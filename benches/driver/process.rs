@@ -16,7 +16,10 @@ const TICK: u64 = 10_000;
 #[derive(Debug, PartialEq, Eq)]
 struct Ticks {
     parent: u32,
+    /// In the kernel and outside of it.
     own: u64,
+    /// The kernel's part of them.
+    kernel: u64,
     reaped: u64,
 }
 
@@ -28,6 +31,7 @@ fn ticks(stat: &str) -> Option<Ticks> {
     Some(Ticks {
         parent: fields.get(1)?.parse().ok()?,
         own: number(11)? + number(12)?,
+        kernel: number(12)?,
         reaped: number(13)? + number(14)?,
     })
 }
@@ -39,6 +43,23 @@ fn ticks_of(pid: u32) -> Option<Ticks> {
 /// Microseconds of CPU that a process has used, its ended threads included.
 pub fn cpu(pid: u32) -> u64 {
     ticks_of(pid).map_or(0, |ticks| ticks.own * TICK)
+}
+
+/// Microseconds of CPU that the kernel has spent for a process.
+pub fn kernel_cpu(pid: u32) -> u64 {
+    ticks_of(pid).map_or(0, |ticks| ticks.kernel * TICK)
+}
+
+/// How often the threads of a process have left a core, of their own will or not. Ended threads are not counted.
+pub fn switches(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let statuses = tasks.filter_map(|task| fs::read_to_string(task.path().join("status")).ok());
+    statuses.map(|status| switches_in(&status)).sum()
+}
+
+fn switches_in(status: &str) -> u64 {
+    let counts = status.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
+    counts.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum()
 }
 
 /// Microseconds of CPU that a process and its children have used, the ended children included.
@@ -161,7 +182,13 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
         let stat = "7 (a) b (c)) S 3 7 7 0 -1 4194304 2 6 6 1 170 38 3 2 20 0 1 0 9";
-        assert_eq!(ticks(stat), Some(Ticks { parent: 3, own: 208, reaped: 5 }));
+        assert_eq!(ticks(stat), Some(Ticks { parent: 3, own: 208, kernel: 38, reaped: 5 }));
         assert_eq!(ticks("nothing"), None);
+    }
+
+    #[test]
+    fn switches_of_both_kinds_are_counted() {
+        let status = "Name:\tmuster\nvoluntary_ctxt_switches:\t40\nnonvoluntary_ctxt_switches:\t2\n";
+        assert_eq!(switches_in(status), 42);
     }
 }

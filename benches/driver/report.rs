@@ -134,8 +134,11 @@ fn print_storm(storm: &Storm) {
 pub fn print_goals(verdicts: &[Verdict]) {
     println!("\n{:<5} {:<20} {:<38} {:<6} value against limit", "goal", "where", "what", "");
     for verdict in verdicts {
-        let Verdict { goal, place, what, outcome, reason } = verdict;
+        let Verdict { goal, place, what, outcome, reason, why } = verdict;
         println!("{goal:<5} {place:<20} {what:<38} {outcome:<6} {reason}");
+        if let Some(why) = why {
+            println!("{:6}why: {why}", "");
+        }
     }
     let count = |wanted: Outcome| verdicts.iter().filter(|verdict| verdict.outcome == wanted).count();
     println!("\n{} pass, {} short, {} open.", count(Outcome::Pass), count(Outcome::Short), count(Outcome::Open));

@@ -162,7 +162,7 @@ impl<'a> Stage<'a> {
 
     async fn measure(&mut self, ground: Ground, chosen: &[Cell]) -> Result<()> {
         eprintln!("measuring on {} with {} people", ground.backend, ground.users);
-        let starts = Starts::measure(&ground)?;
+        let starts = Starts::measure(&ground).await?;
         self.record.line("start", &starts)?;
         self.findings.starts.push(starts);
         let server = ground.start()?;

@@ -6,10 +6,13 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use serde::Serialize;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::ground::{Backend, Ground};
+use crate::http::{self, Connection};
+use crate::measure;
 use crate::server::{Running, free_address};
 
 const POLL: Duration = Duration::from_micros(500);
@@ -61,6 +64,14 @@ pub struct Starts {
     pub warm_ms: f64,
     /// On an empty one: tables and keys are made.
     pub empty_ms: f64,
+    /// What the program's own loading takes: `--version`, which opens nothing.
+    pub load_ms: f64,
+    /// SQL statements of a warm start.
+    pub warm_statements: Option<f64>,
+    /// SQL statements of a start on an empty database.
+    pub empty_statements: Option<f64>,
+    /// What connecting to the database's server once takes, where there is one.
+    pub connect_ms: Option<f64>,
 }
 
 impl Starts {
@@ -68,20 +79,52 @@ impl Starts {
     ///
     /// # Errors
     /// It does not start.
-    pub fn measure(ground: &Ground) -> Result<Self> {
-        let mut warm = Vec::new();
+    pub async fn measure(ground: &Ground) -> Result<Self> {
+        let (mut warm, mut empty, mut load, mut connect) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut warm_statements, mut empty_statements) = (None, None);
         for _ in 0..5 {
             let address = free_address()?;
-            warm.push(first_answer(ground.serve(address), address)?.0);
+            let (time, _running) = first_answer(ground.serve(address), address)?;
+            warm.push(time);
+            warm_statements = statements(address).await;
+            load.push(loading(ground)?);
+            if let Some(cluster) = &ground.cluster {
+                connect.push(connecting(&cluster.url()).await?);
+            }
         }
-        let mut empty = Vec::new();
         for number in 0..3 {
             let address = free_address()?;
-            empty.push(first_answer(ground.serve_empty(number, address)?, address)?.0);
+            let (time, _running) = first_answer(ground.serve_empty(number, address)?, address)?;
+            empty.push(time);
+            empty_statements = statements(address).await;
         }
-        let [warm_ms, empty_ms] = [warm, empty].map(median_ms);
-        Ok(Self { database: ground.backend, users: ground.users, warm_ms, empty_ms })
+        let connect_ms = (!connect.is_empty()).then(|| median_ms(connect));
+        let [warm_ms, empty_ms, load_ms] = [warm, empty, load].map(median_ms);
+        let (database, users) = (ground.backend, ground.users);
+        Ok(Self { database, users, warm_ms, empty_ms, load_ms, warm_statements, empty_statements, connect_ms })
     }
+}
+
+/// The statements that a server has sent since its start, if it tells.
+async fn statements(address: SocketAddr) -> Option<f64> {
+    let request = http::get(&address.to_string(), "/metrics", &[]);
+    let answer = Connection::to(address).send(&request).await.ok()?;
+    (answer.status == 200).then(|| measure::counter(&answer.text(), measure::STATEMENTS)).flatten()
+}
+
+fn loading(ground: &Ground) -> Result<Duration> {
+    let begin = Instant::now();
+    ensure!(ground.program().arg("--version").stdout(Stdio::null()).status()?.success(), "--version failed");
+    Ok(begin.elapsed())
+}
+
+async fn connecting(url: &str) -> Result<Duration> {
+    let begin = Instant::now();
+    let mut connection = PgConnection::connect(url).await?;
+    connection.ping().await?;
+    let time = begin.elapsed();
+    connection.close().await?;
+    Ok(time)
 }
 
 fn median_ms(mut times: Vec<Duration>) -> f64 {

@@ -108,6 +108,14 @@ pub struct Row {
     pub latencies_ms: [f64; 3],
     /// The server's CPU microseconds.
     pub cpu_us: f64,
+    /// The kernel's part of them.
+    pub kernel_cpu_us: f64,
+    /// How often a thread of the server left a core.
+    pub switches: f64,
+    /// CPU microseconds of the bare route.
+    pub yard_us: f64,
+    /// CPU microseconds of the signatures or the hash.
+    pub floor_us: Option<f64>,
     /// The cost in yardsticks.
     pub ratio: Option<f64>,
     /// L/cpu, where there is a floor.
@@ -140,6 +148,10 @@ impl Row {
                 window(|w| f64::from(w.p99_us) / 1e3),
             ],
             cpu_us: window(|w| w.cpu_us),
+            kernel_cpu_us: window(|w| w.kernel_cpu_us),
+            switches: window(|w| w.switches),
+            yard_us: over(&|sample| Some(sample.yard.cpu_us)).unwrap_or_default(),
+            floor_us: over(&|sample| sample.floor_us),
             ratio: over(&Sample::ratio),
             share: over(&Sample::share),
             floors: over(&Sample::floors),
