@@ -163,7 +163,7 @@ mod tests {
                 gained: vec![held(Role::OrgReader)],
                 verdict: Verdict::End,
             }],
-            ended: Ended { sessions: 1, token_families: 2 },
+            ended: Ended { sessions: 1, token_families: 2, ..Ended::default() },
             told: vec![Told { client_id: "shop".to_owned(), logout_tokens: 1 }],
         }
     }

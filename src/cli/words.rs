@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn numbers_agree_with_their_nouns() {
-        assert_eq!(ended(&Ended { sessions: 1, token_families: 2 }), "1 session, 2 token families");
-        assert_eq!(ended(&Ended { sessions: 0, token_families: 1 }), "0 sessions, 1 token family");
+        assert_eq!(ended(&Ended { sessions: 1, token_families: 2, ..Ended::default() }), "1 session, 2 token families");
+        assert_eq!(ended(&Ended { sessions: 0, token_families: 1, ..Ended::default() }), "0 sessions, 1 token family");
     }
 
     #[test]

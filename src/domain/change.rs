@@ -7,12 +7,17 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::access::difference::Held;
-use super::access::{Binding, Policy, Verdict};
+use super::access::{Binding, Policy, Role, Scope, Verdict};
+use super::alert::Rule;
 use super::oauth::application::Application;
 use super::oidc::claims::Profile;
-use super::people::user::{Kind, MembershipState, OrgState, UserState};
+use super::people::user::{AccessType, Kind, MembershipState, OrgState, UserState};
+use super::settings::OrgSettings;
 use super::source::Source;
-use crate::kernel::id::{ApplicationId, BindingId, ChangeId, GroupId, MembershipId, OrgId, ProjectId, RoleId, UserId};
+use crate::kernel::id::{
+    AccessKeyId, AlertId, ApplicationId, BindingId, BundleId, ChangeId, EntryId, GroupId, MembershipId, OrgId,
+    ProjectId, RoleId, UserId,
+};
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
 
@@ -33,6 +38,38 @@ pub struct NewUser {
     pub source: Source,
     /// Its password as a PHC string, if it has one.
     pub password: Option<String>,
+}
+
+/// A new access key. Its secret is shown to whoever asked for it, once.
+#[derive(Clone, Debug)]
+pub struct NewAccessKey {
+    /// Its id, minted by the caller.
+    pub id: AccessKeyId,
+    /// Whose: a member, or a service account's membership.
+    pub member: MembershipId,
+    /// The project that it is for.
+    pub project: ProjectId,
+    /// What people call it.
+    pub name: String,
+    /// The secret's digest.
+    pub secret: Digest,
+    /// When it ends; at most 365 days ahead.
+    pub expires_at: UnixMillis,
+}
+
+/// A rule of alerts, new or instead of the one before.
+#[derive(Clone, Debug)]
+pub struct NewAlert {
+    /// Its id.
+    pub id: AlertId,
+    /// What people call it.
+    pub name: String,
+    /// Whether it tells.
+    pub active: bool,
+    /// Which events, and how.
+    pub rule: Rule,
+    /// The webhook's signing secret, sealed and bound to the id; `None` keeps the one that is there.
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// One mutation. Ids of new things are minted by the caller, so that later changes of one batch can name them.
@@ -99,6 +136,52 @@ pub enum Change {
     PutApplication(Box<Application>),
     /// Removes an application; its tokens die.
     RemoveApplication { application: ApplicationId },
+    /// Replaces an organisation's settings.
+    SetOrgSettings { org: OrgId, settings: Box<OrgSettings> },
+    /// Refuses the whole, unless the organisation stands at this access version: nothing was edited since it was read.
+    ExpectVersion { org: OrgId, version: i64 },
+    /// Sets how a managed account is used: by people with a password, or by tools with keys alone.
+    SetAccessType { user: UserId, access: AccessType },
+    /// Restricts a member to some applications; `None` lifts it.
+    RestrictMember { org: OrgId, member: MembershipId, to: Option<BTreeSet<ApplicationId>> },
+    /// Moves a membership, with its bindings and groups, from its account to another; both lose their sessions here.
+    ReplaceIdentity { org: OrgId, member: MembershipId, by: UserId },
+    /// Takes a member's direct roles on one project.
+    LeaveProject { org: OrgId, member: MembershipId, project: ProjectId },
+    /// Puts a member into exactly these groups.
+    SetGroupsOf { org: OrgId, member: MembershipId, groups: BTreeSet<GroupId> },
+    /// Makes another member answer for the applications and service accounts of one.
+    Reassign { org: OrgId, from: MembershipId, to: MembershipId },
+    /// Ends one session entry of a member.
+    EndSession { org: OrgId, member: MembershipId, entry: EntryId },
+    /// Makes a service account of a project.
+    CreateServiceAccount {
+        org: OrgId,
+        project: ProjectId,
+        user: UserId,
+        member: MembershipId,
+        name: String,
+        description: String,
+        owner: Option<MembershipId>,
+    },
+    /// Renames a service account or describes it anew.
+    SetServiceAccount { org: OrgId, user: UserId, name: String, description: String },
+    /// Removes a service account with its keys and tokens.
+    RemoveServiceAccount { org: OrgId, user: UserId },
+    /// Makes an access key.
+    CreateAccessKey { org: OrgId, key: Box<NewAccessKey> },
+    /// Renames, disables or enables an access key.
+    SetAccessKey { org: OrgId, key: AccessKeyId, name: String, active: bool },
+    /// Removes an access key; tokens that were made from it die.
+    RemoveAccessKey { org: OrgId, key: AccessKeyId },
+    /// Makes a bundle of roles, or replaces its content.
+    PutBundle { org: OrgId, bundle: BundleId, name: String, grants: Vec<(Role, Scope)> },
+    /// Removes a bundle; what was given with it stays.
+    RemoveBundle { org: OrgId, bundle: BundleId },
+    /// Makes a rule of alerts, or replaces it.
+    PutAlert { org: OrgId, alert: Box<NewAlert> },
+    /// Removes a rule of alerts.
+    RemoveAlert { org: OrgId, alert: AlertId },
     /// Uses the one-time link up that makes the first operator; refused once an operator exists.
     UseSetupLink { link: Digest },
 }
@@ -114,6 +197,19 @@ pub enum Actor {
     Operator(UserId),
     /// A person, with what their grants allow.
     User(UserId),
+    /// A tool with an API token, which was made from an access key.
+    Tool(Tool),
+}
+
+/// A tool: the account whose key it uses, and how far it reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// The person or the service account.
+    pub user: UserId,
+    /// The key.
+    pub key: AccessKeyId,
+    /// A person's key reaches into its project alone; a service account as far as its own bindings (`None`).
+    pub within: Option<ProjectId>,
 }
 
 impl Actor {
@@ -125,8 +221,20 @@ impl Actor {
             Self::CommandLine => "command_line".to_owned(),
             Self::Operator(id) => format!("operator:{id}"),
             Self::User(id) => format!("user:{id}"),
+            Self::Tool(tool) => format!("key:{}:{}", tool.key, tool.user),
         }
     }
+}
+
+/// Where a request came from, for the audit record, and under which name it may be repeated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The address that it came from; empty for what begins here.
+    pub address: String,
+    /// The request's id; empty for what begins here.
+    pub request_id: String,
+    /// The caller and the key under which the request may be repeated (`Idempotency-Key`).
+    pub repeatable: Option<(String, String)>,
 }
 
 /// Whether a change is to happen.
@@ -191,6 +299,9 @@ pub struct MemberReceipt {
 pub struct Ended {
     /// Session entries: one organisation's part of a browser session.
     pub sessions: u64,
+    /// Access keys.
+    #[serde(default)]
+    pub access_keys: u64,
     /// Token families with their refresh and access tokens.
     pub token_families: u64,
 }

@@ -5,6 +5,7 @@
 //! still honoured.
 
 pub mod access;
+pub mod alert;
 pub mod apply_file;
 
 pub mod audit;
@@ -14,5 +15,6 @@ pub mod keys;
 pub mod oauth;
 pub mod oidc;
 pub mod people;
+pub mod settings;
 pub mod source;
 pub mod standing;

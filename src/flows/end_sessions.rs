@@ -68,7 +68,7 @@ async fn finish(
     families: Vec<Farewell>,
     now: UnixMillis,
 ) -> Result<(Ended, Vec<Told>)> {
-    let ended = Ended { sessions: entries.len() as u64, token_families: families.len() as u64 };
+    let ended = Ended { sessions: entries.len() as u64, token_families: families.len() as u64, access_keys: 0 };
     let emptied: BTreeSet<SessionId> = entries.iter().map(|entry| entry.session.clone()).collect();
     sessions::end_emptied(tx, &emptied, now).await?;
     let mut farewells: BTreeSet<Farewell> = sessions::farewells(tx, &entries).await?.into_iter().collect();

@@ -134,6 +134,7 @@ fn choose(candidates: Vec<Candidate>, context: &Context) -> Option<Candidate> {
             Kind::Own => own.push(candidate),
             Kind::Managed(_) => managed.push(candidate),
             Kind::Operator => operators.push(candidate),
+            Kind::Service(..) => {} // it has no identifier, and no way in here
         }
     }
     let order = match context {

@@ -106,6 +106,12 @@ ids! {
     AuditId = "aud_";
     /// A signing key: the `kid` of its JWK.
     KeyId = "key_";
+    /// An access key of a person or a service account: a `client_id` at the token endpoint.
+    AccessKeyId = "ack_";
+    /// A rule that says whom to tell of which events.
+    AlertId = "alr_";
+    /// A bundle of roles under one name.
+    BundleId = "bun_";
 }
 
 #[cfg(test)]

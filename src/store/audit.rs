@@ -23,6 +23,14 @@ pub struct Entry<'a> {
     pub change: Option<&'a ChangeId>,
     /// More, as JSON.
     pub detail: &'a str,
+    /// The machine's words for what was asked; the first one is the row's own.
+    pub kinds: &'a [&'static str],
+    /// Whom and what it concerned.
+    pub targets: &'a [String],
+    /// Where it was asked from; empty for what begins here.
+    pub address: &'a str,
+    /// The request's id; empty for what begins here.
+    pub request_id: &'a str,
 }
 
 /// Appends a row, to its organisation's chain if it has one. The caller holds the organisation's lock, or this takes it.

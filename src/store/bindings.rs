@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::db::{Cells, Conn, Record, Result, Tx};
 use super::picture::BindingRow;
 use crate::domain::access::{Binding, Scope, Subject};
-use crate::kernel::id::{BindingId, OrgId, ProjectId, RoleId};
+use crate::kernel::id::{BindingId, GroupId, OrgId, ProjectId, RoleId};
 use crate::kernel::time::UnixMillis;
 
 /// A binding by its id, in its organisation only.
@@ -53,6 +53,23 @@ pub async fn of_project(conn: &mut Conn, org: &OrgId, project: &ProjectId) -> Re
         )
         .bind(org.as_str().to_owned())
         .bind(project.as_str().to_owned())
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+/// The bindings of one group.
+///
+/// # Errors
+/// The database's.
+pub async fn of_group(conn: &mut Conn, org: &OrgId, group: &GroupId) -> Result<Vec<Binding>> {
+    let rows: Vec<BindingRow> = conn
+        .query(
+            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
+             FROM bindings WHERE group_id = $2 AND org_id = $1 ORDER BY id",
+        )
+        .bind(org.as_str().to_owned())
+        .bind(group.as_str().to_owned())
         .all()
         .await?;
     Ok(rows.into_iter().map(|row| row.0).collect())

@@ -64,6 +64,19 @@ pub async fn member_ids(conn: &mut Conn, group: &GroupId) -> Result<Vec<Membersh
     Ok(rows.into_iter().map(|(id,)| MembershipId::trusted(id)).collect())
 }
 
+/// The groups that a member is in.
+///
+/// # Errors
+/// The database's.
+pub async fn ids_of_member(conn: &mut Conn, member: &MembershipId) -> Result<std::collections::BTreeSet<GroupId>> {
+    let rows: Vec<(String,)> = conn
+        .query("SELECT group_id FROM group_members WHERE membership_id = $1")
+        .bind(member.as_str().to_owned())
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(id,)| GroupId::trusted(id)).collect())
+}
+
 /// The names of the groups that a member is in, for the `groups` claim.
 ///
 /// # Errors

@@ -8,7 +8,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use super::db::{Database, corrupt};
 
 /// Number, name and text of every migration, in order. A released one is never edited.
-const HISTORY: &[(i64, &str, &str)] = &[(1, "spine", include_str!("../../migrations/0001_spine.sql"))];
+const HISTORY: &[(i64, &str, &str)] = &[
+    (1, "spine", include_str!("../../migrations/0001_spine.sql")),
+    (2, "administration", include_str!("../../migrations/0002_administration.sql")),
+];
 
 fn migrator() -> Migrator {
     let migrations = HISTORY.iter().map(|(version, name, sql)| {

@@ -5,6 +5,7 @@
 //! [`access_edit::AccessEdit`] writes. A store function is one statement or a few, never logs and never decides.
 
 pub mod access_edit;
+pub mod access_keys;
 pub mod applications;
 pub mod audit;
 pub mod bindings;
@@ -16,12 +17,14 @@ pub mod db;
 pub mod families;
 pub mod groups;
 pub mod instance;
+pub mod member_list;
 pub mod memberships;
 pub mod migrate;
 pub mod orgs;
 pub mod outbox;
 pub mod picture;
 pub mod prune;
+pub mod repeatable;
 #[cfg(feature = "bench")]
 pub mod seed;
 pub mod sessions;

@@ -3,6 +3,7 @@
 use super::db::{Cells, Conn, Record, Result};
 use crate::domain::access::Policy;
 use crate::domain::people::user::OrgState;
+use crate::domain::settings::OrgSettings;
 use crate::kernel::id::{MembershipId, OrgId, ProjectId};
 
 /// An organisation.
@@ -65,6 +66,32 @@ pub async fn by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Org>> {
     .bind(slug.to_owned())
     .optional()
     .await
+}
+
+/// An organisation's settings; the defaults when it is not there.
+///
+/// # Errors
+/// The database's.
+pub async fn settings(conn: &mut Conn, id: &OrgId) -> Result<OrgSettings> {
+    struct Row(OrgSettings);
+    impl Record for Row {
+        fn read(cells: &mut Cells<'_>) -> Result<Self> {
+            Ok(Self(cells.json()?))
+        }
+    }
+    let row: Option<Row> =
+        conn.query("SELECT settings FROM orgs WHERE id = $1").bind(id.as_str().to_owned()).optional().await?;
+    Ok(row.map(|row| row.0).unwrap_or_default())
+}
+
+/// The version of an organisation's access: it rises with every edit.
+///
+/// # Errors
+/// The database's.
+pub async fn access_version(conn: &mut Conn, id: &OrgId) -> Result<Option<i64>> {
+    let row: Option<(i64,)> =
+        conn.query("SELECT access_version FROM orgs WHERE id = $1").bind(id.as_str().to_owned()).optional().await?;
+    Ok(row.map(|(version,)| version))
 }
 
 /// A project as administrators see it.

@@ -204,6 +204,19 @@ pub async fn of_member(conn: &mut Conn, org: &OrgId, holder: &mut Holder, at: Un
     Ok(Held { grants, projects, ends })
 }
 
+/// What one member's bindings give, as if the member were active.
+///
+/// # Errors
+/// The database's.
+pub async fn bound(conn: &mut Conn, org: &OrgId, member: &MembershipId, at: UnixMillis) -> Result<Grants> {
+    let Some(found) = super::memberships::find(conn, org, member).await? else {
+        return Ok(Grants::default());
+    };
+    let owner = super::orgs::find(conn, org).await?.and_then(|org| org.owner).as_ref() == Some(member);
+    let mut holder = Holder { id: found.id, user: found.user, active: true, owner, groups: BTreeSet::new() };
+    Ok(of_member(conn, org, &mut holder, at).await?.grants)
+}
+
 /// What one member holds.
 #[derive(Clone, Debug)]
 pub struct Held {

@@ -27,11 +27,15 @@ pub struct User {
     pub source: Source,
 }
 
-fn kind(word: &str, org: Option<String>) -> Result<Kind> {
-    match (word, org) {
-        ("managed", Some(org)) => Ok(Kind::Managed(OrgId::trusted(org))),
-        ("own", None) => Ok(Kind::Own),
-        ("operator", None) => Ok(Kind::Operator),
+/// Whose account it is, from the columns `kind`, `org_id` and `project_id`.
+pub(super) fn kind(word: &str, org: Option<String>, project: Option<String>) -> Result<Kind> {
+    match (word, org, project) {
+        ("managed", Some(org), None) => Ok(Kind::Managed(OrgId::trusted(org))),
+        ("managed", Some(org), Some(project)) => {
+            Ok(Kind::Service(OrgId::trusted(org), crate::kernel::id::ProjectId::trusted(project)))
+        }
+        ("own", None, None) => Ok(Kind::Own),
+        ("operator", None, None) => Ok(Kind::Operator),
         _ => Err(corrupt("kind of a user")),
     }
 }
@@ -40,7 +44,7 @@ impl Record for User {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         let id = UserId::trusted(cells.take()?);
         let word: String = cells.take()?;
-        let kind = kind(&word, cells.take()?)?;
+        let kind = kind(&word, cells.take()?, cells.take()?)?;
         Ok(Self {
             id,
             kind,
@@ -58,7 +62,7 @@ impl Record for User {
 /// # Errors
 /// The database's.
 pub async fn find(conn: &mut Conn, id: &UserId) -> Result<Option<User>> {
-    conn.query("SELECT id, kind, org_id, user_name, name, profile, state, source FROM users WHERE id = $1")
+    conn.query("SELECT id, kind, org_id, project_id, user_name, name, profile, state, source FROM users WHERE id = $1")
         .bind(id.as_str().to_owned())
         .optional()
         .await
@@ -70,7 +74,7 @@ pub async fn find(conn: &mut Conn, id: &UserId) -> Result<Option<User>> {
 /// The database's.
 pub async fn by_identifier(conn: &mut Conn, realm: &str, key: &str) -> Result<Option<User>> {
     conn.query(
-        "SELECT u.id, u.kind, u.org_id, u.user_name, u.name, u.profile, u.state, u.source
+        "SELECT u.id, u.kind, u.org_id, u.project_id, u.user_name, u.name, u.profile, u.state, u.source
          FROM identifiers i JOIN users u ON u.id = i.user_id WHERE i.realm = $1 AND i.name_key = $2",
     )
     .bind(realm.to_owned())
@@ -100,7 +104,7 @@ impl Record for Candidate {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         let id = UserId::trusted(cells.take()?);
         let word: String = cells.take()?;
-        let kind = kind(&word, cells.take()?)?;
+        let kind = kind(&word, cells.take()?, cells.take()?)?;
         Ok(Self {
             id,
             kind,
@@ -122,7 +126,8 @@ impl Record for Candidate {
 /// The database's.
 pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
     conn.query(
-        "SELECT u.id, u.kind, u.org_id, u.state, u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+        "SELECT u.id, u.kind, u.org_id, u.project_id, CASE WHEN u.access_type = 'key' THEN 'suspended' ELSE u.state END,
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until
          FROM identifiers i JOIN users u ON u.id = i.user_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
     )
     .bind(key.to_owned())
@@ -136,7 +141,8 @@ pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
 /// The database's.
 pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Result<Vec<Candidate>> {
     conn.query(
-        "SELECT u.id, u.kind, u.org_id, u.state, u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+        "SELECT u.id, u.kind, u.org_id, u.project_id, CASE WHEN u.access_type = 'key' THEN 'suspended' ELSE u.state END,
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until
          FROM identifiers i JOIN users u ON u.id = i.user_id
          WHERE i.name_key = $1 AND (i.realm = $2 OR (i.realm = 'own' AND EXISTS
            (SELECT 1 FROM memberships m WHERE m.user_id = u.id AND m.org_id = $2)))

@@ -43,6 +43,11 @@ impl Grants {
         self.0.is_empty()
     }
 
+    /// Keeps those grants for which `keep` says so.
+    pub fn retain(&mut self, keep: impl Fn(&Grant) -> bool) {
+        self.0.retain(|grant, _| keep(grant));
+    }
+
     /// Every grant, in the order of roles and scopes.
     pub fn iter(&self) -> impl Iterator<Item = (&Grant, &BTreeSet<Via>)> {
         self.0.iter()

@@ -12,7 +12,9 @@ pub const ORG: &[(&str, &str)] = &[
     ("org.read", "See the organisation and its settings"),
     ("org.write", "Change the organisation's settings and policies"),
     ("users.read", "See people and their details"),
-    ("users.write", "Register, change, suspend and remove people"),
+    ("users.invite", "Register and invite people"),
+    ("users.write", "Change, suspend and resume people"),
+    ("users.remove", "Remove and delete people"),
     ("groups.read", "See groups, their members and roles"),
     ("groups.write", "Create, change and delete groups and their members"),
     ("roles.read", "See roles and their permissions"),
@@ -21,6 +23,9 @@ pub const ORG: &[(&str, &str)] = &[
     ("bindings.write", "Give and take roles within one's own reach"),
     ("projects.read", "See every project"),
     ("projects.write", "Create, change and delete projects"),
+    ("service_accounts.read", "See the service accounts of every project"),
+    ("keys.read", "See every access key, never a secret"),
+    ("keys.write", "Make, disable and remove the access keys of others"),
     ("applications.read", "See applications"),
     ("applications.write", "Register, change and remove applications"),
     ("sessions.write", "End people's sessions"),
@@ -37,6 +42,7 @@ pub const PROJECT: &[(&str, &str)] = &[
     ("project.write", "Manage the project's resources"),
     ("project.members.read", "See the project's members"),
     ("project.members.write", "Add, change and remove the project's members"),
+    ("project.service_accounts.read", "See the project's service accounts"),
     ("project.service_accounts.write", "Manage the project's service accounts and keys"),
 ];
 
@@ -77,11 +83,13 @@ pub fn of(role: &Role) -> Permissions {
         Role::TrailViewer => &["audit.read"],
         Role::AlertAdmin => &["alerts.write"],
         Role::ProjectAdmin => return PROJECT.iter().map(|(name, _)| *name).collect(),
-        Role::ProjectMember => &["project.read", "project.write"],
+        Role::ProjectMember => &["project.read", "project.write", "project.service_accounts.read"],
         Role::ProjectReader => &["project.read"],
         Role::IamAdmin => &[
             "users.read",
+            "users.invite",
             "users.write",
+            "users.remove",
             "groups.read",
             "groups.write",
             "roles.read",
@@ -98,7 +106,8 @@ pub fn of(role: &Role) -> Permissions {
 /// Whether a set of permissions administers something: losing it counts as losing an administrator's role.
 #[must_use]
 pub fn administers<'a>(permissions: impl IntoIterator<Item = &'a str>) -> bool {
-    permissions.into_iter().any(|word| word.rsplit('.').next() == Some("write") && word != "project.write")
+    let verb = |word: &str| matches!(word.rsplit('.').next(), Some("write" | "invite" | "remove"));
+    permissions.into_iter().any(|word| verb(word) && word != "project.write")
 }
 
 #[cfg(test)]

@@ -26,6 +26,18 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// This reach, cut down to what is held on one project: that of a tool with a person's key.
+    #[must_use]
+    pub fn within(self, project: &ProjectId) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::Member { mut grants, own } => {
+                grants.retain(|(_, scope)| matches!(scope, Scope::Project(id) if id == project));
+                Self::Member { grants, own }
+            }
+        }
+    }
+
     /// Whether the actor has a permission on the organisation.
     #[must_use]
     pub fn allows(&self, word: &str) -> bool {

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::kernel::id::OrgId;
+use crate::kernel::id::{OrgId, ProjectId};
 
 /// Whose account it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It belongs to one organisation, which may disable and delete it.
     Managed(OrgId),
+    /// A service account: it belongs to one project of an organisation, is for tools alone, and never signs in.
+    Service(OrgId, ProjectId),
     /// It belongs to the person; an organisation can only end its membership.
     Own,
     /// The instance's operator, outside every organisation.
@@ -18,11 +20,12 @@ pub enum Kind {
 
 impl Kind {
     /// The realm in which its identifiers are unique: each organisation is the realm of its managed users, own
-    /// accounts share one, and operators another.
+    /// accounts share one, and operators another. A service account has no identifier and takes its project's place.
     #[must_use]
     pub fn realm(&self) -> &str {
         match self {
             Self::Managed(org) => org.as_str(),
+            Self::Service(_, project) => project.as_str(),
             Self::Own => "own",
             Self::Operator => "operator",
         }
@@ -32,9 +35,27 @@ impl Kind {
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Managed(_) => "managed",
+            Self::Managed(_) | Self::Service(..) => "managed",
             Self::Own => "own",
             Self::Operator => "operator",
+        }
+    }
+
+    /// The organisation that it belongs to, if it belongs to one.
+    #[must_use]
+    pub const fn org(&self) -> Option<&OrgId> {
+        match self {
+            Self::Managed(org) | Self::Service(org, _) => Some(org),
+            Self::Own | Self::Operator => None,
+        }
+    }
+
+    /// The project that a service account belongs to.
+    #[must_use]
+    pub const fn project(&self) -> Option<&ProjectId> {
+        match self {
+            Self::Service(_, project) => Some(project),
+            Self::Managed(_) | Self::Own | Self::Operator => None,
         }
     }
 }
@@ -103,5 +124,15 @@ states! {
         Suspended = "suspended",
         /// Deleted; can be undone for thirty days.
         Deleted = "deleted",
+    }
+}
+
+states! {
+    /// How an account is used: people sign in with a password, tools with access keys alone.
+    AccessType {
+        /// May sign in.
+        Password = "password",
+        /// Holds access keys and is refused at the sign-in like somebody unknown.
+        Key = "key",
     }
 }

@@ -45,6 +45,89 @@ pub fn line(change: &Change) -> String {
         }
         Change::RemoveApplication { application } => format!("remove application {application}"),
         Change::UseSetupLink { .. } => "use the set-up link".to_owned(),
+        Change::SetOrgSettings { org, .. } => format!("change settings of {org}"),
+        Change::ExpectVersion { org, .. } => format!("expect that {org} was not edited"),
+        Change::SetAccessType { user, access } => format!("set access type of {user} to {access}"),
+        Change::RestrictMember { member, to: Some(list), .. } => {
+            format!("restrict member {member} to {} applications", list.len())
+        }
+        Change::RestrictMember { member, to: None, .. } => format!("lift the restriction of member {member}"),
+        Change::ReplaceIdentity { member, by, .. } => format!("replace the identity of member {member} by {by}"),
+        Change::LeaveProject { member, project, .. } => format!("take member {member} out of project {project}"),
+        Change::SetGroupsOf { member, groups, .. } => {
+            format!("put member {member} into exactly {} groups", groups.len())
+        }
+        Change::Reassign { from, to, .. } => format!("reassign what {from} answers for to {to}"),
+        Change::EndSession { member, entry, .. } => format!("end session {entry} of member {member}"),
+        Change::CreateServiceAccount { name, project, .. } => format!("create service account \"{name}\" of {project}"),
+        Change::SetServiceAccount { user, .. } => format!("change service account {user}"),
+        Change::RemoveServiceAccount { user, .. } => format!("remove service account {user}"),
+        Change::CreateAccessKey { key, .. } => {
+            format!("create access key {} of {} for {}", key.id, key.member, key.project)
+        }
+        Change::SetAccessKey { key, active, .. } => {
+            format!("change access key {key} ({})", if *active { "active" } else { "disabled" })
+        }
+        Change::RemoveAccessKey { key, .. } => format!("remove access key {key}"),
+        Change::PutBundle { name, .. } => format!("put bundle \"{name}\""),
+        Change::RemoveBundle { bundle, .. } => format!("remove bundle {bundle}"),
+        Change::PutAlert { alert, .. } => format!("put alert \"{}\"", alert.name),
+        Change::RemoveAlert { alert, .. } => format!("remove alert {alert}"),
+    }
+}
+
+/// The machine's word for a change, a noun and a verb: what the audit record and alerts are filtered by. It never changes.
+pub const fn kind(change: &Change) -> &'static str {
+    match change {
+        Change::CreateOrg { .. } => "org.create",
+        Change::RenameOrg { .. } => "org.rename",
+        Change::SetPolicy { .. } => "org.set_policy",
+        Change::SetSessionLimits { .. } => "org.set_session_limits",
+        Change::SetOrgSettings { .. } => "org.set_settings",
+        Change::SetOrgState { .. } => "org.set_state",
+        Change::TransferOwnership { .. } => "org.transfer",
+        Change::ExpectVersion { .. } => "org.expect_version",
+        Change::CreateProject { .. } => "project.create",
+        Change::RenameProject { .. } => "project.rename",
+        Change::DeleteProject { .. } => "project.delete",
+        Change::LeaveProject { .. } => "project.remove_member",
+        Change::CreateUser(_) => "user.create",
+        Change::SetProfile { .. } => "user.set_profile",
+        Change::SetUserState { .. } => "user.set_state",
+        Change::SetAccessType { .. } => "user.set_access_type",
+        Change::ResetPassword { .. } => "user.reset_password",
+        Change::AddMember { .. } => "member.add",
+        Change::SetMemberState { .. } => "member.set_state",
+        Change::RestrictMember { .. } => "member.restrict",
+        Change::ReplaceIdentity { .. } => "member.replace_identity",
+        Change::Reassign { .. } => "member.reassign",
+        Change::SetGroupsOf { .. } => "member.set_groups",
+        Change::RemoveMember { .. } => "member.remove",
+        Change::EndSessions { .. } | Change::EndSession { .. } => "session.end",
+        Change::CreateGroup { .. } => "group.create",
+        Change::RenameGroup { .. } => "group.change",
+        Change::DeleteGroup { .. } => "group.delete",
+        Change::AddToGroup { .. } => "group.add_members",
+        Change::RemoveFromGroup { .. } => "group.remove_members",
+        Change::CreateRole { .. } => "role.create",
+        Change::SetRole { .. } => "role.change",
+        Change::DeleteRole { .. } => "role.delete",
+        Change::Bind { .. } => "binding.create",
+        Change::Unbind { .. } => "binding.remove",
+        Change::EndWindows { .. } => "binding.expire",
+        Change::PutApplication(_) => "application.put",
+        Change::RemoveApplication { .. } => "application.remove",
+        Change::CreateServiceAccount { .. } => "service_account.create",
+        Change::SetServiceAccount { .. } => "service_account.change",
+        Change::RemoveServiceAccount { .. } => "service_account.remove",
+        Change::CreateAccessKey { .. } => "access_key.create",
+        Change::SetAccessKey { .. } => "access_key.change",
+        Change::RemoveAccessKey { .. } => "access_key.remove",
+        Change::PutBundle { .. } => "bundle.put",
+        Change::RemoveBundle { .. } => "bundle.remove",
+        Change::PutAlert { .. } => "alert.put",
+        Change::RemoveAlert { .. } => "alert.remove",
+        Change::UseSetupLink { .. } => "setup_link.use",
     }
 }
 
@@ -63,4 +146,85 @@ fn bound(binding: &Binding) -> String {
         Subject::Group(id) => id.as_str(),
     };
     format!("{}{scope} to {subject}", binding.role)
+}
+
+/// The kinds of some changes, each once, in order.
+pub fn kinds(changes: &[Change]) -> Vec<&'static str> {
+    let mut kinds = Vec::new();
+    for change in changes.iter().filter(|change| !matches!(change, Change::ExpectVersion { .. })) {
+        if !kinds.contains(&kind(change)) {
+            kinds.push(kind(change));
+        }
+    }
+    kinds
+}
+
+/// The ids that some changes name, each once: what the audit record is searched by.
+pub fn targets(changes: &[Change]) -> Vec<String> {
+    let mut targets: Vec<String> = Vec::new();
+    for id in changes.iter().flat_map(named_ids) {
+        if !targets.contains(&id) {
+            targets.push(id);
+        }
+    }
+    targets
+}
+
+fn named_ids(change: &Change) -> Vec<String> {
+    let one = |id: &dyn std::fmt::Display| vec![id.to_string()];
+    match change {
+        Change::CreateOrg { .. }
+        | Change::RenameOrg { .. }
+        | Change::SetPolicy { .. }
+        | Change::SetSessionLimits { .. }
+        | Change::SetOrgSettings { .. }
+        | Change::SetOrgState { .. }
+        | Change::ExpectVersion { .. }
+        | Change::EndWindows { .. }
+        | Change::UseSetupLink { .. } => Vec::new(),
+        Change::TransferOwnership { to, .. } => one(to),
+        Change::CreateProject { project, .. }
+        | Change::RenameProject { project, .. }
+        | Change::DeleteProject { project, .. } => one(project),
+        Change::CreateUser(new) => one(&new.id),
+        Change::SetProfile { user, .. }
+        | Change::SetUserState { user, .. }
+        | Change::SetAccessType { user, .. }
+        | Change::ResetPassword { user, .. } => one(user),
+        Change::AddMember { member, user, .. } => vec![member.to_string(), user.to_string()],
+        Change::SetMemberState { member, .. }
+        | Change::RestrictMember { member, .. }
+        | Change::SetGroupsOf { member, .. }
+        | Change::EndSessions { member, .. }
+        | Change::EndSession { member, .. }
+        | Change::RemoveMember { member, .. } => one(member),
+        Change::LeaveProject { member, project, .. } => vec![member.to_string(), project.to_string()],
+        Change::ReplaceIdentity { member, by, .. } => vec![member.to_string(), by.to_string()],
+        Change::Reassign { from, to, .. } => vec![from.to_string(), to.to_string()],
+        Change::CreateGroup { group, .. } | Change::RenameGroup { group, .. } | Change::DeleteGroup { group, .. } => {
+            one(group)
+        }
+        Change::AddToGroup { group, members, .. } | Change::RemoveFromGroup { group, members, .. } => {
+            std::iter::once(group.to_string()).chain(members.iter().take(100).map(ToString::to_string)).collect()
+        }
+        Change::CreateRole { role, .. } | Change::SetRole { role, .. } | Change::DeleteRole { role, .. } => one(role),
+        Change::Bind { binding, .. } => vec![binding.id.to_string(), subject_id(&binding.subject)],
+        Change::Unbind { binding, .. } => one(binding),
+        Change::PutApplication(application) => one(&application.id),
+        Change::RemoveApplication { application } => one(application),
+        Change::CreateServiceAccount { user, project, .. } => vec![user.to_string(), project.to_string()],
+        Change::SetServiceAccount { user, .. } | Change::RemoveServiceAccount { user, .. } => one(user),
+        Change::CreateAccessKey { key, .. } => vec![key.id.to_string(), key.member.to_string()],
+        Change::SetAccessKey { key, .. } | Change::RemoveAccessKey { key, .. } => one(key),
+        Change::PutBundle { bundle, .. } | Change::RemoveBundle { bundle, .. } => one(bundle),
+        Change::PutAlert { alert, .. } => one(&alert.id),
+        Change::RemoveAlert { alert, .. } => one(alert),
+    }
+}
+
+fn subject_id(subject: &Subject) -> String {
+    match subject {
+        Subject::Member(id) => id.to_string(),
+        Subject::Group(id) => id.to_string(),
+    }
 }

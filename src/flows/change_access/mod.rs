@@ -4,6 +4,7 @@
 //! grants before and after, raise counters, end sessions and token families, write the audit record and the outbox,
 //! keep the receipt. A dry run does the very same and is undone, so that a preview can't disagree with the act.
 
+mod alerts;
 mod authorise;
 mod carry_out;
 mod describe;
@@ -13,13 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::app::App;
 use crate::domain::access::Verdict;
-use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Receipt};
+use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Origin, Receipt};
 use crate::flows::end_sessions;
-use crate::kernel::id::{ChangeId, OrgId, UserId};
+use crate::kernel::id::{ChangeId, MembershipId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::access_edit::{AccessEdit, Outcome};
 use crate::store::db::{LIST, Tx};
-use crate::store::{audit, orgs};
+use crate::store::{audit, orgs, repeatable};
 
 /// Why a change was refused. Nothing was written but an audit row.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +53,28 @@ pub enum Refusal {
         /// The connection.
         connection: String,
     },
-    /// It would leave the organisation without what it needs: its owner.
+    /// Something stands in the way: it would leave the organisation without what it needs.
+    #[error("{reason}")]
+    Blocked {
+        /// What, and what to do first.
+        reason: String,
+        /// The id of the object that is in the way.
+        object: String,
+        /// The call that clears it: a method and a path.
+        clear: String,
+    },
+    /// Only a person may do it, and a tool asked.
+    #[error("{act}: only a person may do this, not a tool with an API token")]
+    UserRequired {
+        /// What was asked.
+        act: String,
+    },
+    /// As many as there may be are there already.
     #[error("{0}")]
-    Blocked(String),
+    Limit(String),
+    /// The organisation was edited since it was read.
+    #[error("this was changed meanwhile; read it again")]
+    Stale,
     /// The database failed; nothing was changed.
     #[error("the database failed")]
     Store(#[from] sqlx::Error),
@@ -70,21 +90,38 @@ impl Refusal {
             Self::Conflict(_) => "conflict",
             Self::Invalid { .. } => "invalid",
             Self::ManagedByIdp { .. } => "managed_by_idp",
-            Self::Blocked(_) => "blocked",
+            Self::Blocked { .. } => "blocked",
+            Self::UserRequired { .. } => "user_required",
+            Self::Limit(_) => "limit_reached",
+            Self::Stale => "stale",
             Self::Store(_) => "unavailable",
         }
     }
 }
 
-/// Carries out changes as one: all of them or none.
+/// Carries out changes that begin here, as one: all of them or none.
 ///
 /// # Errors
 /// Why not; see [`Refusal`]. A refusal leaves an audit row in a transaction of its own.
 pub async fn change_access(app: &App, actor: &Actor, changes: Vec<Change>, mode: Mode) -> Result<Receipt, Refusal> {
-    let (now, by) = (app.now(), actor.clone());
-    let asked: Vec<String> = changes.iter().map(describe::line).collect();
-    let concerned = changes.iter().find_map(orgs_of::named).cloned();
-    let outcome = app.db.write(move |tx| Box::pin(carry(tx, by, changes, mode, now))).await;
+    change_access_from(app, actor, &Origin::default(), changes, mode).await
+}
+
+/// As [`change_access`], for a request that came from somewhere.
+///
+/// # Errors
+/// As [`change_access`].
+pub async fn change_access_from(
+    app: &App,
+    actor: &Actor,
+    origin: &Origin,
+    changes: Vec<Change>,
+    mode: Mode,
+) -> Result<Receipt, Refusal> {
+    let now = app.now();
+    let asked = Asked { actor: actor.clone(), origin: origin.clone(), mode, now };
+    let (told, refused) = (asked.clone(), Refused::of(&changes));
+    let outcome = app.db.write(move |tx| Box::pin(carry(tx, asked, changes))).await;
     match outcome {
         Ok(receipt) => {
             if mode == Mode::Act && !receipt.told.is_empty() {
@@ -95,20 +132,43 @@ pub async fn change_access(app: &App, actor: &Actor, changes: Vec<Change>, mode:
         }
         Err(refusal) => {
             if mode == Mode::Act {
-                record_refusal(app, actor, concerned, asked.join("; "), &refusal).await;
+                record_refusal(app, told, refused, &refusal).await;
             }
             Err(refusal)
         }
     }
 }
 
-async fn carry(
-    tx: &mut Tx,
+/// Who asks, from where, how and when.
+#[derive(Clone)]
+struct Asked {
     actor: Actor,
-    changes: Vec<Change>,
+    origin: Origin,
     mode: Mode,
     now: UnixMillis,
-) -> Result<Receipt, Refusal> {
+}
+
+/// What was asked for, as a refusal records it.
+struct Refused {
+    org: Option<OrgId>,
+    lines: String,
+    kinds: Vec<&'static str>,
+    targets: Vec<String>,
+}
+
+impl Refused {
+    fn of(changes: &[Change]) -> Self {
+        Self {
+            org: changes.iter().find_map(orgs_of::named).cloned(),
+            lines: changes.iter().map(describe::line).collect::<Vec<_>>().join("; "),
+            kinds: describe::kinds(changes),
+            targets: describe::targets(changes),
+        }
+    }
+}
+
+async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>) -> Result<Receipt, Refusal> {
+    let Asked { actor, origin, mode, now } = asked;
     let orgs = orgs_of::all(tx, &changes).await?;
     let mut edit = AccessEdit::open(tx, &orgs, now).await?;
     let mut acts = Vec::new();
@@ -126,7 +186,7 @@ async fn carry(
     let members = member_receipts(tx, outcomes).await?;
     let receipt =
         Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
-    keep(tx, &receipt, &orgs, &changes).await?;
+    keep(tx, &receipt, &orgs, &changes, &origin).await?;
     if mode == Mode::DryRun {
         tx.undo();
     }
@@ -142,10 +202,20 @@ async fn check_owners(tx: &mut Tx, orgs: &BTreeSet<OrgId>) -> Result<(), Refusal
         if let Some(owner) = found.owner
             && crate::store::memberships::find(tx, org, &owner).await?.is_none()
         {
-            return Err(Refusal::Blocked("Transfer ownership before removing the owner.".to_owned()));
+            return Err(owner_in_the_way(org, &owner));
         }
     }
     Ok(())
+}
+
+/// The owner can't go before the ownership does.
+fn owner_in_the_way(org: &OrgId, owner: &MembershipId) -> Refusal {
+    Refusal::Blocked {
+        reason: "Transfer the organisation's ownership first: its owner can't be removed, deleted or suspended."
+            .to_owned(),
+        object: owner.to_string(),
+        clear: format!("POST /api/v1/orgs/{org}/transfer"),
+    }
 }
 
 async fn member_receipts(tx: &mut Tx, outcomes: Vec<Outcome>) -> Result<Vec<MemberReceipt>, sqlx::Error> {
@@ -171,7 +241,18 @@ async fn member_receipts(tx: &mut Tx, outcomes: Vec<Outcome>) -> Result<Vec<Memb
         .collect())
 }
 
-async fn keep(tx: &mut Tx, receipt: &Receipt, orgs: &BTreeSet<OrgId>, changes: &[Change]) -> Result<(), Refusal> {
+async fn keep(
+    tx: &mut Tx,
+    receipt: &Receipt,
+    orgs: &BTreeSet<OrgId>,
+    changes: &[Change],
+    origin: &Origin,
+) -> Result<(), Refusal> {
+    if let Some((caller, key)) = &origin.repeatable
+        && !receipt.dry_run
+    {
+        repeatable::note_change(tx, caller, key, &receipt.id).await?;
+    }
     if receipt.is_empty() && receipt.ended == Ended::default() {
         return Ok(()); // a change that changes nothing leaves no trace
     }
@@ -189,6 +270,10 @@ async fn keep(tx: &mut Tx, receipt: &Receipt, orgs: &BTreeSet<OrgId>, changes: &
     });
     let detail = detail.to_string();
     let summary = receipt.acts.join("; ");
+    let (kinds, mut targets) = (describe::kinds(changes), describe::targets(changes));
+    if receipt.members.len() <= MOST_TARGETS {
+        targets.extend(receipt.members.iter().map(|member| member.user.to_string()));
+    }
     let chains: Vec<Option<&OrgId>> = if all.is_empty() { vec![None] } else { all.iter().map(Some).collect() };
     for org in chains {
         let entry = audit::Entry {
@@ -199,14 +284,22 @@ async fn keep(tx: &mut Tx, receipt: &Receipt, orgs: &BTreeSet<OrgId>, changes: &
             accepted: true,
             change: Some(&receipt.id),
             detail: &detail,
+            kinds: &kinds,
+            targets: &targets,
+            address: &origin.address,
+            request_id: &origin.request_id,
         };
-        audit::append(tx, &entry).await?;
+        alerts::append(tx, &entry).await?;
     }
     Ok(())
 }
 
-async fn record_refusal(app: &App, actor: &Actor, org: Option<OrgId>, asked: String, refusal: &Refusal) {
-    let (at, actor) = (app.now(), actor.label());
+/// So many members of a receipt are found by the audit record's search; beyond, the receipt names them.
+const MOST_TARGETS: usize = 100;
+
+async fn record_refusal(app: &App, asked: Asked, refused: Refused, refusal: &Refusal) {
+    let (at, actor) = (asked.now, asked.actor.label());
+    let Refused { org, lines, kinds, targets } = refused;
     let detail = serde_json::json!({ "code": refusal.code(), "reason": refusal.to_string() }).to_string();
     let written: Result<(), sqlx::Error> = app
         .db
@@ -220,12 +313,16 @@ async fn record_refusal(app: &App, actor: &Actor, org: Option<OrgId>, asked: Str
                     org: org.as_ref().filter(|_| known),
                     at,
                     actor: &actor,
-                    action: &asked,
+                    action: &lines,
                     accepted: false,
                     change: None,
                     detail: &detail,
+                    kinds: &kinds,
+                    targets: &targets,
+                    address: &asked.origin.address,
+                    request_id: &asked.origin.request_id,
                 };
-                audit::append(tx, &entry).await
+                alerts::append(tx, &entry).await
             })
         })
         .await;

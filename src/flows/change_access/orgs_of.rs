@@ -33,14 +33,30 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         | Change::DeleteRole { org, .. }
         | Change::Bind { org, .. }
         | Change::Unbind { org, .. }
+        | Change::SetOrgSettings { org, .. }
+        | Change::ExpectVersion { org, .. }
+        | Change::RestrictMember { org, .. }
+        | Change::ReplaceIdentity { org, .. }
+        | Change::LeaveProject { org, .. }
+        | Change::SetGroupsOf { org, .. }
+        | Change::Reassign { org, .. }
+        | Change::EndSession { org, .. }
+        | Change::CreateServiceAccount { org, .. }
+        | Change::SetServiceAccount { org, .. }
+        | Change::RemoveServiceAccount { org, .. }
+        | Change::CreateAccessKey { org, .. }
+        | Change::SetAccessKey { org, .. }
+        | Change::RemoveAccessKey { org, .. }
+        | Change::PutBundle { org, .. }
+        | Change::RemoveBundle { org, .. }
+        | Change::PutAlert { org, .. }
+        | Change::RemoveAlert { org, .. }
         | Change::EndWindows { org } => Some(org),
         Change::PutApplication(application) => application.org.as_ref(),
-        Change::CreateUser(user) => match &user.kind {
-            crate::domain::people::user::Kind::Managed(org) => Some(org),
-            crate::domain::people::user::Kind::Own | crate::domain::people::user::Kind::Operator => None,
-        },
+        Change::CreateUser(user) => user.kind.org(),
         Change::SetProfile { .. }
         | Change::SetUserState { .. }
+        | Change::SetAccessType { .. }
         | Change::ResetPassword { .. }
         | Change::RemoveApplication { .. }
         | Change::UseSetupLink { .. } => None,
@@ -54,6 +70,7 @@ pub async fn all(conn: &mut Conn, changes: &[Change]) -> Result<BTreeSet<OrgId>>
         match change {
             Change::SetProfile { user, .. }
             | Change::SetUserState { user, .. }
+            | Change::SetAccessType { user, .. }
             | Change::ResetPassword { user, .. } => {
                 orgs.extend(memberships::all_of_user(conn, user).await?.into_iter().map(|(org, _)| org));
             }

@@ -5,7 +5,7 @@ use crate::domain::access::Cause;
 use crate::domain::change::NewUser;
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::identifier;
-use crate::domain::people::user::{Kind, MembershipState, UserState};
+use crate::domain::people::user::{MembershipState, UserState};
 use crate::domain::source::Source;
 use crate::kernel::id::{MembershipId, OrgId, UserId};
 use crate::store::db::Result;
@@ -18,15 +18,13 @@ impl AccessEdit<'_> {
     /// The database's.
     pub async fn create_user(&mut self, user: &NewUser) -> Result<Written> {
         let at = self.at.0;
-        let org = match &user.kind {
-            Kind::Managed(org) => Some(org.as_str().to_owned()),
-            Kind::Own | Kind::Operator => None,
-        };
+        let org = user.kind.org().map(|org| org.as_str().to_owned());
+        let project = user.kind.project().map(|project| project.as_str().to_owned());
         self.tx
             .query(
                 "INSERT INTO users (id, kind, org_id, realm, user_name, email, phone, name, profile, state, source, password,
-                 must_change, failures, failures_since, locked_until, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, FALSE, 0, 0, 0, $13, $13)",
+                 must_change, failures, failures_since, locked_until, created_at, updated_at, project_id)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, FALSE, 0, 0, 0, $13, $13, $14)",
             )
             .bind(user.id.as_str().to_owned())
             .bind(user.kind.word())
@@ -41,8 +39,12 @@ impl AccessEdit<'_> {
             .bind(user.source.to_string())
             .bind(user.password.clone())
             .bind(at)
+            .bind(project)
             .execute()
             .await?;
+        if user.kind.project().is_some() {
+            return Ok(Written::Done); // a service account has no identifier
+        }
         self.claim_identifiers(&user.id, user.kind.realm(), &user.user_name, &user.profile).await
     }
 
@@ -69,7 +71,19 @@ impl AccessEdit<'_> {
             .execute()
             .await?;
         self.tx.query("DELETE FROM identifiers WHERE user_id = $1").bind(user.as_str().to_owned()).execute().await?;
+        self.list_anew(user).await?;
         self.claim_identifiers(user, found.kind.realm(), user_name, profile).await
+    }
+
+    /// Renews what a person is found by in the lists of the organisations.
+    async fn list_anew(&mut self, user: &UserId) -> Result<()> {
+        let Some(found) = users::find(self.tx, user).await? else {
+            return Ok(());
+        };
+        for (org, member) in crate::store::memberships::all_of_user(self.tx, user).await? {
+            crate::store::member_list::put(self.tx, &org, &member, &found).await?;
+        }
+        Ok(())
     }
 
     async fn claim_identifiers(
@@ -172,8 +186,8 @@ impl AccessEdit<'_> {
         let rows = self
             .tx
             .query(
-                "INSERT INTO memberships (id, org_id, user_id, state, source, acv, acv_least, epoch, created_at)
-                 VALUES ($1, $2, $3, $4, $5, 1, 1, 1, $6) ON CONFLICT DO NOTHING",
+                "INSERT INTO memberships (id, org_id, user_id, state, source, acv, acv_least, epoch, created_at, user_key)
+                 VALUES ($1, $2, $3, $4, $5, 1, 1, 1, $6, $7) ON CONFLICT DO NOTHING",
             )
             .bind(member.as_str().to_owned())
             .bind(org.as_str().to_owned())
@@ -181,11 +195,13 @@ impl AccessEdit<'_> {
             .bind(state.as_str())
             .bind(source.to_string())
             .bind(self.at.0)
+            .bind(String::new())
             .execute()
             .await?;
         if rows == 0 {
             return Ok(Written::Already);
         }
+        self.list_anew(user).await?;
         self.touch(org, std::slice::from_ref(member), Cause::Added).await?;
         Ok(Written::Done)
     }

@@ -56,6 +56,7 @@ pub struct AccessEdit<'t> {
     tx: &'t mut Tx,
     at: UnixMillis,
     orgs: BTreeMap<OrgId, OrgFacts>,
+    versions: BTreeMap<OrgId, i64>,
     touched: BTreeMap<MembershipId, Touched>,
     /// Organisations in which this edit has ended windows that were over.
     swept: BTreeSet<OrgId>,
@@ -92,6 +93,7 @@ impl<'t> AccessEdit<'t> {
             tx,
             at,
             orgs: BTreeMap::new(),
+            versions: BTreeMap::new(),
             touched: BTreeMap::new(),
             swept: BTreeSet::new(),
             deleted_roles: BTreeSet::new(),
@@ -107,20 +109,27 @@ impl<'t> AccessEdit<'t> {
 
     /// Locks one more organisation: one that this edit has just made.
     async fn lock(&mut self, org: &OrgId) -> Result<()> {
-        let policy: Option<(String,)> = self
+        let locked: Option<(String, i64)> = self
             .tx
-            .query("UPDATE orgs SET access_version = access_version + 1 WHERE id = $1 RETURNING policy")
+            .query("UPDATE orgs SET access_version = access_version + 1 WHERE id = $1 RETURNING policy, access_version")
             .bind(org.as_str().to_owned())
             .optional()
             .await?;
-        let Some((policy,)) = policy else {
+        let Some((policy, version)) = locked else {
             return Ok(());
         };
         let policy: Policy = policy.parse().map_err(|e: String| super::db::corrupt(&e))?;
         let projects = picture::projects(self.tx, org).await?;
         let own_roles = picture::own_roles(self.tx, org).await?;
         self.orgs.insert(org.clone(), OrgFacts { policy, projects, own_roles });
+        self.versions.insert(org.clone(), version - 1);
         Ok(())
+    }
+
+    /// The access version at which the organisation stood before this edit; `None` when it is not there.
+    #[must_use]
+    pub fn version_before(&self, org: &OrgId) -> Option<i64> {
+        self.versions.get(org).copied()
     }
 
     /// The transaction, for reading.
@@ -158,6 +167,16 @@ impl<'t> AccessEdit<'t> {
         let mut pictured =
             picture::of_members(self.tx, std::slice::from_ref(&id), &self.orgs, self.at, Count::Live).await?;
         Ok(Reach::Member { grants: pictured.remove(&id).map(|p| p.grants).unwrap_or_default(), own })
+    }
+
+    /// What a member's bindings give, whatever state the member is in: how far the person reaches once it is active.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn bound_reach_of(&mut self, org: &OrgId, member: &MembershipId) -> Result<Reach> {
+        let own = self.orgs.get(org).map(|facts| facts.own_roles.clone()).unwrap_or_default();
+        let grants = picture::bound(self.tx, org, member, self.at).await?;
+        Ok(Reach::Member { grants, own })
     }
 
     /// Takes the picture before of members that are about to be written to, and remembers why.

@@ -4,8 +4,9 @@ use super::{AccessEdit, Written};
 use crate::domain::access::claims::Project;
 use crate::domain::access::{Cause, Policy};
 use crate::domain::people::user::OrgState;
+use crate::domain::settings::OrgSettings;
 use crate::kernel::id::{MembershipId, OrgId, ProjectId};
-use crate::store::db::Result;
+use crate::store::db::{Result, corrupt};
 use crate::store::picture::Count;
 use crate::store::{bindings, memberships, orgs};
 
@@ -102,6 +103,29 @@ impl AccessEdit<'_> {
         Ok(Written::Done)
     }
 
+    /// Replaces an organisation's settings; `Missing` when their default project is not one of its own.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_org_settings(&mut self, org: &OrgId, settings: &OrgSettings) -> Result<Written> {
+        let Some(facts) = self.orgs.get(org) else {
+            return Ok(Written::Missing);
+        };
+        if settings.default_project.as_ref().is_some_and(|id| facts.projects.iter().all(|project| project.id != *id)) {
+            return Ok(Written::Missing);
+        }
+        if orgs::settings(self.tx, org).await? == *settings {
+            return Ok(Written::Already);
+        }
+        self.tx
+            .query("UPDATE orgs SET settings = $2 WHERE id = $1")
+            .bind(org.as_str().to_owned())
+            .bind(serde_json::to_string(settings).map_err(|e| corrupt(&e.to_string()))?)
+            .execute()
+            .await?;
+        Ok(Written::Done)
+    }
+
     /// Suspends, deletes or revives an organisation: everybody in it is touched.
     ///
     /// # Errors
@@ -117,10 +141,11 @@ impl AccessEdit<'_> {
         let members = memberships::ids_of_org(self.tx, org).await?;
         self.touch(org, &members, cause).await?;
         self.tx
-            .query("UPDATE orgs SET state = $2, tokens_from = $3 WHERE id = $1")
+            .query("UPDATE orgs SET state = $2, tokens_from = $3, deleted_at = $4 WHERE id = $1")
             .bind(org.as_str().to_owned())
             .bind(state.as_str())
             .bind(self.at.0)
+            .bind((state == OrgState::Deleted).then_some(self.at.0))
             .execute()
             .await?;
         Ok(Written::Done)

@@ -1,0 +1,194 @@
+//! Who may ask for which change. Every change is named here; there is no arm for the rest.
+
+mod rules;
+
+use super::Refusal;
+use super::describe;
+use crate::domain::access::{Binding, Scope, Subject, Window};
+use crate::domain::change::{Actor, Change};
+use crate::domain::people::user::{Kind, OrgState, UserState};
+use crate::kernel::id::{BindingId, ProjectId, UserId};
+use crate::store::access_edit::AccessEdit;
+use crate::store::{applications, bindings, groups, memberships};
+use rules::{
+    beyond_nobody, denied, key_of_others, may_bind, may_change_group, new_key, of_account, on_org, on_project,
+    owner_only, role_of_own_words,
+};
+
+/// Who asks, when it is not the instance itself: the account, and the one project that a tool is kept within.
+pub(super) struct Asker<'a> {
+    user: &'a UserId,
+    within: Option<&'a ProjectId>,
+}
+
+/// Refuses what the actor may not do.
+#[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
+pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) -> Result<(), Refusal> {
+    let by = match actor {
+        Actor::System(_) | Actor::CommandLine | Actor::Operator(_) => return Ok(()),
+        Actor::User(user) => Asker { user, within: None },
+        Actor::Tool(tool) => {
+            if is_for_people(change) {
+                return Err(Refusal::UserRequired { act: describe::line(change) });
+            }
+            Asker { user: &tool.user, within: tool.within.as_ref() }
+        }
+    };
+    match change {
+        Change::CreateOrg { .. } => Err(denied(change, "the instance's operator")),
+        Change::SetOrgState { org, state: OrgState::Deleted } => owner_only(edit, &by, org, change).await,
+        Change::SetOrgState { .. } => Err(denied(change, "the instance's operator")),
+        Change::EndWindows { .. } | Change::UseSetupLink { .. } => Err(denied(change, "Muster itself")),
+        Change::ExpectVersion { .. } => Ok(()),
+        Change::RenameOrg { org, .. }
+        | Change::SetPolicy { org, .. }
+        | Change::SetSessionLimits { org, .. }
+        | Change::SetOrgSettings { org, .. } => on_org(edit, &by, org, "org.write", change).await,
+        Change::TransferOwnership { org, .. } | Change::ReplaceIdentity { org, .. } => {
+            owner_only(edit, &by, org, change).await
+        }
+        Change::CreateProject { org, .. } | Change::RenameProject { org, .. } | Change::DeleteProject { org, .. } => {
+            on_org(edit, &by, org, "projects.write", change).await
+        }
+        Change::CreateUser(new) => match &new.kind {
+            Kind::Managed(org) => on_org(edit, &by, org, "users.invite", change).await,
+            Kind::Service(..) | Kind::Own | Kind::Operator => Err(denied(change, "the instance's operator")),
+        },
+        Change::SetUserState { user, state: UserState::Deleted } => {
+            of_account(edit, &by, user, "users.remove", change).await
+        }
+        Change::SetProfile { user, .. }
+        | Change::SetUserState { user, .. }
+        | Change::SetAccessType { user, .. }
+        | Change::ResetPassword { user, .. } => of_account(edit, &by, user, "users.write", change).await,
+        Change::AddMember { org, .. } => on_org(edit, &by, org, "users.invite", change).await,
+        Change::EndSessions { org, .. } | Change::EndSession { org, .. } => {
+            on_org(edit, &by, org, "sessions.write", change).await
+        }
+        Change::SetMemberState { org, member, .. } | Change::RestrictMember { org, member, .. } => {
+            on_org(edit, &by, org, "users.write", change).await?;
+            beyond_nobody(edit, &by, org, member, change).await
+        }
+        Change::RemoveMember { org, member } => {
+            on_org(edit, &by, org, "users.remove", change).await?;
+            beyond_nobody(edit, &by, org, member, change).await
+        }
+        Change::Reassign { org, .. } => on_org(edit, &by, org, "users.write", change).await,
+        Change::LeaveProject { org, member, project } => {
+            for binding in bindings::of_project(edit.conn(), org, project).await? {
+                if binding.subject == Subject::Member(member.clone()) {
+                    may_bind(edit, &by, org, &binding, change).await?;
+                }
+            }
+            on_project(edit, &by, org, project, "project.members.write", "bindings.write", change).await
+        }
+        Change::SetGroupsOf { org, member, groups: wanted } => {
+            on_org(edit, &by, org, "groups.write", change).await?;
+            let held = groups::ids_of_member(edit.conn(), member).await?;
+            for group in wanted.symmetric_difference(&held) {
+                may_change_group(edit, &by, org, group, change).await?;
+            }
+            Ok(())
+        }
+        Change::CreateGroup { org, .. } | Change::RenameGroup { org, .. } => {
+            on_org(edit, &by, org, "groups.write", change).await
+        }
+        Change::DeleteGroup { org, group }
+        | Change::AddToGroup { org, group, .. }
+        | Change::RemoveFromGroup { org, group, .. } => {
+            on_org(edit, &by, org, "groups.write", change).await?;
+            may_change_group(edit, &by, org, group, change).await
+        }
+        Change::CreateRole { org, permissions, .. } | Change::SetRole { org, permissions, .. } => {
+            on_org(edit, &by, org, "roles.write", change).await?;
+            role_of_own_words(edit, &by, org, permissions, change).await
+        }
+        Change::DeleteRole { org, .. } | Change::RemoveBundle { org, .. } => {
+            on_org(edit, &by, org, "roles.write", change).await
+        }
+        Change::PutBundle { org, grants, .. } => {
+            on_org(edit, &by, org, "roles.write", change).await?;
+            for (role, scope) in grants {
+                let (role, scope) = (role.clone(), scope.clone());
+                let subject = Subject::Member(crate::kernel::id::MembershipId::from_u128(0));
+                let binding = Binding { id: BindingId::from_u128(0), role, scope, subject, window: Window::ALWAYS };
+                may_bind(edit, &by, org, &binding, change).await?;
+            }
+            Ok(())
+        }
+        Change::Bind { org, binding } => may_bind(edit, &by, org, binding, change).await,
+        Change::Unbind { org, binding } => match bindings::find(edit.conn(), org, binding).await? {
+            Some(found) => may_bind(edit, &by, org, &found, change).await,
+            None => on_org(edit, &by, org, "bindings.read", change).await,
+        },
+        Change::PutApplication(application) => {
+            let before = applications::find(edit.conn(), &application.id).await?;
+            for org in before.iter().map(|found| &found.org).chain([&application.org]) {
+                match org {
+                    Some(org) => on_org(edit, &by, org, "applications.write", change).await?,
+                    None => return Err(denied(change, "the instance's operator")),
+                }
+            }
+            Ok(())
+        }
+        Change::RemoveApplication { application } => match applications::find(edit.conn(), application).await? {
+            Some(found) => match &found.org {
+                Some(org) => on_org(edit, &by, org, "applications.write", change).await,
+                None => Err(denied(change, "the instance's operator")),
+            },
+            None => Err(Refusal::NotFound(format!("application {application}"))),
+        },
+        Change::CreateServiceAccount { org, project, .. } => {
+            on_project(edit, &by, org, project, "project.service_accounts.write", "", change).await
+        }
+        Change::SetServiceAccount { org, user, .. } | Change::RemoveServiceAccount { org, user } => {
+            let Some(project) = rules::project_of(edit, org, user).await? else {
+                return Err(Refusal::NotFound("The service account".to_owned()));
+            };
+            on_project(edit, &by, org, &project, "project.service_accounts.write", "", change).await
+        }
+        Change::CreateAccessKey { org, key } => new_key(edit, &by, org, key, change).await,
+        Change::SetAccessKey { org, key, .. } | Change::RemoveAccessKey { org, key } => {
+            key_of_others(edit, &by, org, key, change).await
+        }
+        Change::PutAlert { org, .. } | Change::RemoveAlert { org, .. } => {
+            on_org(edit, &by, org, "alerts.write", change).await
+        }
+    }
+}
+
+/// What a tool is refused whatever it holds: who is there, who may enter, and new secrets are decided by people.
+const fn is_for_people(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::CreateOrg { .. }
+            | Change::SetOrgState { .. }
+            | Change::TransferOwnership { .. }
+            | Change::CreateUser(_)
+            | Change::SetUserState { .. }
+            | Change::SetAccessType { .. }
+            | Change::ResetPassword { .. }
+            | Change::AddMember { .. }
+            | Change::SetMemberState { .. }
+            | Change::RestrictMember { .. }
+            | Change::ReplaceIdentity { .. }
+            | Change::RemoveMember { .. }
+            | Change::LeaveProject { .. }
+            | Change::CreateServiceAccount { .. }
+            | Change::CreateAccessKey { .. }
+    )
+}
+
+/// The membership of whoever asks, in an organisation.
+async fn own_membership(
+    edit: &mut AccessEdit<'_>,
+    by: &Asker<'_>,
+    org: &crate::kernel::id::OrgId,
+) -> Result<Option<crate::kernel::id::MembershipId>, Refusal> {
+    Ok(memberships::of_user(edit.conn(), org, by.user).await?.map(|member| member.id))
+}
+
+/// Whether a scope is one project.
+fn is_on(scope: &Scope, project: &ProjectId) -> bool {
+    matches!(scope, Scope::Project(id) if id == project)
+}

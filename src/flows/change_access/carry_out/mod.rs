@@ -1,0 +1,86 @@
+//! One change, after the actor was found to be allowed: source and invariants, then the rows.
+
+mod applications;
+mod checks;
+mod notices;
+mod orgs;
+mod people;
+mod roles;
+mod tools;
+
+use super::Refusal;
+use crate::domain::change::Change;
+use crate::domain::source::Source;
+use crate::flows::end_sessions::Aside;
+use crate::store::access_edit::{AccessEdit, Written};
+
+/// Carries one change out; whether it changed anything.
+pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) -> Result<bool, Refusal> {
+    let (written, what) = match change {
+        Change::CreateOrg { .. }
+        | Change::RenameOrg { .. }
+        | Change::SetPolicy { .. }
+        | Change::SetSessionLimits { .. }
+        | Change::SetOrgSettings { .. }
+        | Change::SetOrgState { .. }
+        | Change::TransferOwnership { .. }
+        | Change::ExpectVersion { .. }
+        | Change::CreateProject { .. }
+        | Change::RenameProject { .. }
+        | Change::DeleteProject { .. }
+        | Change::UseSetupLink { .. } => orgs::carry_out(edit, change).await?,
+        Change::PutApplication(_) | Change::RemoveApplication { .. } => {
+            return applications::application(edit, change, aside).await;
+        }
+        Change::CreateGroup { .. }
+        | Change::RenameGroup { .. }
+        | Change::DeleteGroup { .. }
+        | Change::AddToGroup { .. }
+        | Change::RemoveFromGroup { .. } => roles::group(edit, change).await?,
+        Change::CreateRole { .. }
+        | Change::SetRole { .. }
+        | Change::DeleteRole { .. }
+        | Change::Bind { .. }
+        | Change::Unbind { .. }
+        | Change::EndWindows { .. } => roles::role(edit, change).await?,
+        Change::CreateUser(_)
+        | Change::SetProfile { .. }
+        | Change::SetUserState { .. }
+        | Change::SetAccessType { .. }
+        | Change::ResetPassword { .. }
+        | Change::AddMember { .. }
+        | Change::SetMemberState { .. }
+        | Change::RestrictMember { .. }
+        | Change::ReplaceIdentity { .. }
+        | Change::LeaveProject { .. }
+        | Change::SetGroupsOf { .. }
+        | Change::Reassign { .. }
+        | Change::EndSession { .. }
+        | Change::EndSessions { .. }
+        | Change::RemoveMember { .. } => people::person(edit, change, aside).await?,
+        Change::CreateServiceAccount { .. }
+        | Change::SetServiceAccount { .. }
+        | Change::RemoveServiceAccount { .. }
+        | Change::CreateAccessKey { .. }
+        | Change::SetAccessKey { .. }
+        | Change::RemoveAccessKey { .. } => tools::carry_out(edit, change).await?,
+        Change::PutBundle { .. }
+        | Change::RemoveBundle { .. }
+        | Change::PutAlert { .. }
+        | Change::RemoveAlert { .. } => notices::carry_out(edit, change).await?,
+    };
+    judged(written, what)
+}
+
+fn judged(written: Written, what: &str) -> Result<bool, Refusal> {
+    match written {
+        Written::Done => Ok(true),
+        Written::Already => Ok(false),
+        Written::Missing => Err(Refusal::NotFound(what.to_owned())),
+        Written::Taken => Err(Refusal::Conflict(format!("{what} already exists"))),
+    }
+}
+
+fn not_from_a_connection(source: &Source) -> Result<(), Refusal> {
+    source.connection().map_or(Ok(()), |id| Err(Refusal::ManagedByIdp { connection: id.to_owned() }))
+}
