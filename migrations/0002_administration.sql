@@ -20,14 +20,26 @@ ALTER TABLE memberships ADD COLUMN restricted_to TEXT;
 -- the last sign-in to this organisation
 ALTER TABLE memberships ADD COLUMN last_sign_in_at BIGINT;
 
+-- since when it is active, where it was not from the beginning: disuse is counted from here
+ALTER TABLE memberships ADD COLUMN active_from BIGINT;
+
 -- who gave it
 ALTER TABLE bindings ADD COLUMN created_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE group_members ADD COLUMN created_by TEXT NOT NULL DEFAULT '';
 -- what a role is bound to
-CREATE INDEX bindings_role ON bindings (org_id, role);
+CREATE INDEX bindings_role ON bindings (org_id, role, id);
+-- a project's bindings, in pages
+DROP INDEX bindings_project;
+CREATE INDEX bindings_project ON bindings (project_id, id) WHERE project_id IS NOT NULL;
+-- an organisation's applications, in pages
+DROP INDEX applications_org;
+CREATE INDEX applications_org ON applications (org_id, client_id);
 
 -- the membership that answers for an application
 ALTER TABLE applications ADD COLUMN owner_id TEXT;
+-- what a member answers for
+CREATE INDEX applications_owner ON applications (owner_id) WHERE owner_id IS NOT NULL;
+CREATE INDEX users_owner ON users (owner_id) WHERE owner_id IS NOT NULL;
 
 -- Long-lived ids and secrets for tools, each for one member and one project.
 CREATE TABLE access_keys (
@@ -46,6 +58,7 @@ CREATE TABLE access_keys (
     last_used_at  BIGINT,
     created_by    TEXT   NOT NULL,
     created_at    BIGINT NOT NULL,
+    ended_at      BIGINT,
     end_reason    TEXT
 );
 -- an organisation's keys
@@ -54,6 +67,8 @@ CREATE INDEX access_keys_org ON access_keys (org_id, id);
 CREATE INDEX access_keys_member ON access_keys (membership_id, project_id);
 -- a project's keys
 CREATE INDEX access_keys_project ON access_keys (project_id);
+-- pruning
+CREATE INDEX access_keys_ended ON access_keys (ended_at) WHERE ended_at IS NOT NULL;
 
 -- Presets: several roles under one name.
 CREATE TABLE role_bundles (
@@ -117,7 +132,7 @@ CREATE TABLE repeatable_requests (
 );
 CREATE INDEX repeatable_requests_age ON repeatable_requests (created_at);
 
--- The machine's word for what was done, and where it was asked from.
+-- The machine's words for what was done, a space between them, and where it was asked from.
 ALTER TABLE audit ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN address TEXT NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN request_id TEXT NOT NULL DEFAULT '';
@@ -127,6 +142,17 @@ CREATE TABLE audit_targets (
     audit_id TEXT   NOT NULL REFERENCES audit (id),
     PRIMARY KEY (target, audit_id)
 );
+-- a row's targets, when the record is verified
+CREATE INDEX audit_targets_row ON audit_targets (audit_id);
+-- the same ids as a JSON list, which the row's hash covers
+ALTER TABLE audit ADD COLUMN targets TEXT NOT NULL DEFAULT '[]';
+-- what became of a change
+CREATE INDEX audit_change ON audit (change_id);
+-- the instance's own acts
+CREATE INDEX audit_instance ON audit (id) WHERE org_id IS NULL;
+-- the workers' claim: mail waits in the same table, and nothing of it is leased here
+DROP INDEX outbox_due;
+CREATE INDEX outbox_due ON outbox (next_at) WHERE state = 'waiting' AND kind <> 'mail';
 
 -- Lists of people are read in the order of user names …
 ALTER TABLE memberships ADD COLUMN user_key TEXT NOT NULL DEFAULT '';
@@ -141,3 +167,31 @@ CREATE TABLE member_terms (
     PRIMARY KEY (org_id, term, membership_id)
 );
 CREATE INDEX member_terms_member ON member_terms (membership_id);
+
+-- Every organisation has two groups from its first day; those that were made before get them here. Their ids are made
+-- from the organisation's, as `store/orgs.rs` makes them.
+INSERT INTO groups (id, org_id, name, name_key, description, source, created_at)
+SELECT 'grp_' || SUBSTR(o.id, 5), o.id, 'Organization Admins', 'organization admins', 'Administer the organisation.',
+  'system', o.created_at
+FROM orgs o WHERE NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = o.id AND g.name_key = 'organization admins');
+INSERT INTO groups (id, org_id, name, name_key, description, source, created_at)
+SELECT 'grp_7' || SUBSTR(o.id, 6), o.id, 'Organization Readers', 'organization readers',
+  'See the organisation and change nothing.', 'system', o.created_at
+FROM orgs o WHERE NOT EXISTS (SELECT 1 FROM groups g WHERE g.org_id = o.id AND g.name_key = 'organization readers');
+INSERT INTO bindings (id, org_id, role, scope, group_id, not_before, not_after, source, created_at)
+SELECT 'bnd_' || SUBSTR(g.id, 5), g.org_id, CASE WHEN g.name_key = 'organization admins' THEN 'org.admin' ELSE 'org.reader' END,
+  'org', g.id, 0, 9223372036854775807, 'system', g.created_at
+FROM groups g WHERE g.source = 'system';
+
+-- which organisations a change concerned
+CREATE INDEX change_orgs_change ON change_orgs (change_id);
+-- a receipt's deliveries, page by page
+DROP INDEX outbox_change;
+CREATE INDEX outbox_change ON outbox (change_id, id);
+
+-- what is held on every project
+CREATE INDEX bindings_all_projects ON bindings (org_id) WHERE scope = 'all_projects';
+-- what people allowed an application
+CREATE INDEX consents_application ON consents (application_id);
+-- mail that waits for somebody
+CREATE INDEX outbox_mail ON outbox (receiver) WHERE state = 'waiting' AND kind = 'mail';

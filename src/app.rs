@@ -45,6 +45,8 @@ pub struct Handles {
     pub outbox_bell: Arc<Notify>,
     /// The state of the signing keys' table that was read last; see `flows::rotate_keys::reload_if_changed`.
     pub keys_mark: AtomicI64,
+    /// How often something was tried that may be tried a few times only: since when, how often. See `flows::device`.
+    pub tries: Cache<String, (UnixMillis, u32)>,
     /// Token events that wait to be written together.
     pub tally: crate::kernel::tally::Tally,
 }
@@ -97,6 +99,7 @@ impl App {
             applications: Cache::builder().max_capacity(10_000).build(),
             outbox_bell: Arc::new(Notify::new()),
             keys_mark: AtomicI64::new(0),
+            tries: Cache::builder().max_capacity(100_000).build(),
             tally: crate::kernel::tally::Tally::default(),
             config,
         })))

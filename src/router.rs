@@ -12,17 +12,26 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::app::App;
 use crate::domain::oidc::discovery;
+use crate::flows::device::decide::END;
 use crate::store::cookies::CookieStore;
+use crate::web::api;
 use crate::web::extract::browser::{CookieNames, mend_removals};
 use crate::web::oidc::discovery::{Document, Rooms};
-use crate::web::oidc::{authorize, cors, discovery as documents, end_session, introspect, revoke, token, userinfo};
+use crate::web::oidc::{
+    authorize, cors, device as devices, discovery as documents, end_session, introspect, revoke, token, userinfo,
+};
 use crate::web::operating;
-use crate::web::pages::{consent, error, files, me, select_org, setup, sign_in};
+use crate::web::pages::{consent, device, error, files, me, select_org, setup, sign_in};
 
 /// The routes over the handles, without what stands around every answer (`web::layers::wrap`).
 pub fn build(app: &App, stopping: CancellationToken) -> Router {
-    let rooms = Rooms { app: app.clone(), discovery: Document::discovery(app.issuer()), metrics: recorder(), stopping };
+    let (administrators, description, _) = api::build(app);
+    let discovery = Document::discovery(app.issuer());
+    let rooms = Rooms { app: app.clone(), discovery, description, metrics: recorder(), stopping };
     Router::new()
+        .merge(administrators)
+        .route("/api/v1", get(api::reference::reference))
+        .route("/api/v1/openapi.json", get(api::reference::openapi))
         .merge(applications(app))
         .merge(people(app))
         .merge(operators())
@@ -37,6 +46,7 @@ fn applications(app: &App) -> Router<Rooms> {
         .route("/.well-known/oauth-authorization-server", get(documents::document))
         .route(discovery::JWKS, get(documents::jwks))
         .route(discovery::INTROSPECT, post(introspect::post))
+        .route(discovery::DEVICE_AUTHORIZATION, post(devices::post))
         .merge(applications_in_browsers(app))
 }
 
@@ -59,6 +69,9 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/instance/login", get(sign_in::get_as_operator))
         .route("/select-org", post(select_org::post))
         .route("/consent", post(consent::post))
+        .route(discovery::DEVICE, get(device::get).post(device::post))
+        .route("/device/confirm", post(device::post_confirm))
+        .route(END, get(device::done))
         .route(discovery::END_SESSION, get(end_session::get).post(end_session::post))
         .route("/end_session/confirm", post(end_session::confirm))
         .route("/setup/{token}", get(setup::get).post(setup::post))

@@ -16,6 +16,7 @@ mod flows;
 mod goals;
 mod ground;
 mod http;
+mod large;
 mod load;
 mod measure;
 mod micro;
@@ -58,6 +59,8 @@ enum Command {
     },
     /// Fills the database that the environment names with people (the driver calls it by itself).
     Seed(seed::Request),
+    /// Measures changes that touch very many members.
+    Large(large::Request),
     /// Measures signatures and password hashing in this process.
     Micro,
 }
@@ -83,6 +86,7 @@ fn main() -> Result<ExitCode> {
         Command::Run(plan) => return one_thread()?.block_on(interruptible(&plan)),
         Command::Yard { listen } => two_threads()?.block_on(yard::serve(listen))?,
         Command::Seed(request) => two_threads()?.block_on(seed::seed(&request))?,
+        Command::Large(request) => two_threads()?.block_on(large::measure(&request))?,
         Command::Micro => println!("{}", micro::Costs::measure()?),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,15 +1,20 @@
 //! The command line: words in, an exit code out. Facts go to stdout, reasons to stderr.
 //!
-//! Every command reads the settings first. What a command does to access goes through the one door, as any page does;
+//! Commands on this machine read the settings first; those over the API (`remote`, `login`) don't. What a command does to access goes through the one door, as any page does;
 //! `plan` and `apply` ask for changes, `dev` too, and nothing here writes access by itself.
 
 mod apply;
+mod audit;
+mod credentials;
 mod dev;
 mod doctor;
+mod export;
 mod keys;
+mod login;
 mod migrate;
 mod names;
 mod open;
+mod remote;
 mod serve;
 mod words;
 
@@ -21,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::log::{Log, LogFormat};
@@ -74,15 +79,32 @@ enum Command {
     },
     /// Check what an operator would check; exit code 1 if something must be mended
     Doctor,
+    /// Look after the audit record
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Say what `apply` would change, and whose access would end
     Plan {
         /// The wanted state, a TOML file
         file: PathBuf,
+        #[command(flatten)]
+        server: remote::state::Server,
     },
     /// Make organisations, people, groups, roles and applications what a file says
     Apply {
         /// The wanted state, a TOML file
         file: PathBuf,
+        #[command(flatten)]
+        server: remote::state::Server,
+    },
+    /// Print what there is as a file for `apply`: no password, secret or key is in it
+    Export {
+        /// One organisation alone, by its slug
+        #[arg(long, value_name = "SLUG")]
+        org: Option<String>,
+        #[command(flatten)]
+        server: remote::state::Server,
     },
     /// Run a demo on this machine: Muster, an organisation with people, and a shop that signs them in
     Dev {
@@ -90,6 +112,43 @@ enum Command {
         #[arg(long)]
         port: Option<u16>,
     },
+    /// Sign in to a server, allowing it in a browser
+    Login {
+        #[command(flatten)]
+        place: login::Place,
+    },
+    /// Sign out, and forget what was kept
+    Logout {
+        #[command(flatten)]
+        place: login::Place,
+    },
+    /// Say who is signed in, and what they may
+    Whoami {
+        #[command(flatten)]
+        place: login::Place,
+        /// How it is printed
+        #[arg(long, short, value_parser = ["table", "json"], default_value = "table")]
+        output: String,
+    },
+    /// Print what a shell completes commands with
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    #[command(flatten)]
+    Remote(remote::Call),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Say whether every organisation's record is as it was written; exit code 1 if one is not
+    Verify {
+        /// One organisation alone, by its slug
+        #[arg(long)]
+        org: Option<String>,
+    },
+    #[command(flatten)]
+    Remote(remote::OfAudit),
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,9 +192,40 @@ async fn carry_out(line: Line) -> anyhow::Result<ExitCode> {
         Command::Migrate => migrate::run(globals.ready()?).await,
         Command::Keys { command: KeysCommand::List } => keys::list(globals.ready()?).await,
         Command::Keys { command: KeysCommand::Rotate } => keys::rotate(globals.ready()?).await,
-        Command::Plan { file } => apply::plan(globals.ready()?, &file).await,
-        Command::Apply { file } => apply::apply(globals.ready()?, &file).await,
+        Command::Audit { command: AuditCommand::Verify { org } } => {
+            audit::verify(globals.ready()?, org.as_deref()).await
+        }
+        Command::Audit { command: AuditCommand::Remote(remote::OfAudit(call)) } => {
+            Ok(remote::ended(remote::run(call).await))
+        }
+        Command::Login { place } => Ok(remote::ended(login::login(place).await)),
+        Command::Logout { place } => Ok(remote::ended(login::logout(place).await)),
+        Command::Whoami { place, output } => Ok(remote::ended(login::whoami(&place, output == "json").await)),
+        Command::Completion { shell } => {
+            completion(shell);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Remote(call) => Ok(remote::ended(remote::run(call).await)),
+        Command::Plan { file, server } if server.is_named() => {
+            Ok(remote::ended(remote::state::plan(&server, &file).await))
+        }
+        Command::Plan { file, .. } => apply::plan(globals.ready()?, &file).await,
+        Command::Apply { file, server } if server.is_named() => {
+            Ok(remote::ended(remote::state::apply(&server, &file).await))
+        }
+        Command::Apply { file, .. } => apply::apply(globals.ready()?, &file).await,
+        Command::Export { org, server } if server.is_named() => {
+            Ok(remote::ended(remote::state::export(&server, org).await))
+        }
+        Command::Export { org, .. } => export::run(globals.ready()?, org.as_deref()).await,
     }
+}
+
+/// The script is put together first: whoever closes the pipe early must not make it panic.
+fn completion(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Line::command(), "muster", &mut script);
+    say(String::from_utf8_lossy(&script));
 }
 
 impl Globals {
@@ -194,8 +284,6 @@ fn reason(reason: impl Display) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -73,6 +73,10 @@ impl Names {
                     let name = self.of(user.as_str()).to_owned();
                     self.put(member.as_str(), name);
                 }
+                Change::CreateServiceAccount { user, member, name, .. } => {
+                    self.put(user.as_str(), format!("\"{name}\""));
+                    self.put(member.as_str(), format!("\"{name}\""));
+                }
                 Change::CreateGroup { group, name, .. } => {
                     self.put(group.as_str(), format!("\"{name}\""));
                 }

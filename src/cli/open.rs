@@ -14,6 +14,7 @@ use crate::outside::chance::SystemChance;
 use crate::outside::clock::SystemClock;
 use crate::outside::instance_key;
 use crate::store::db::Database;
+use crate::store::member_list;
 use crate::store::migrate;
 
 /// What may be done to the schema.
@@ -40,20 +41,20 @@ pub async fn app(config: Config, schema: Schema) -> anyhow::Result<App> {
 pub async fn database(config: &Config, schema: Schema) -> anyhow::Result<Database> {
     folder(&config.data_dir)?;
     let db = Database::open(config).await.with_context(|| format!("{} can't be opened", place(config)))?;
-    if migrate::is_current(&db).await.with_context(|| format!("{} does not answer", place(config)))? {
-        return Ok(db);
-    }
-    match (&db, schema) {
-        (Database::Postgres { .. }, Schema::EmbeddedOnly) => bail!(
-            "{} has another schema than this build. Run `muster migrate` once, or start with `muster serve --migrate`; \
-             if a newer Muster has migrated it, start that one",
-            place(config)
-        ),
-        (Database::Postgres { .. }, Schema::Migrate)
-        | (Database::Sqlite { .. }, Schema::Migrate | Schema::EmbeddedOnly) => {
-            migrate::run(&db).await.with_context(|| format!("{} can't be migrated", place(config)))?;
+    if !migrate::is_current(&db).await.with_context(|| format!("{} does not answer", place(config)))? {
+        match (&db, schema) {
+            (Database::Postgres { .. }, Schema::EmbeddedOnly) => bail!(
+                "{} has another schema than this build. Run `muster migrate` once, or start with `muster serve --migrate`; \
+                 if a newer Muster has migrated it, start that one",
+                place(config)
+            ),
+            (Database::Postgres { .. }, Schema::Migrate)
+            | (Database::Sqlite { .. }, Schema::Migrate | Schema::EmbeddedOnly) => {
+                migrate::run(&db).await.with_context(|| format!("{} can't be migrated", place(config)))?;
+            }
         }
     }
+    member_list::fill(&db).await.with_context(|| format!("{} can't be prepared", place(config)))?;
     Ok(db)
 }
 

@@ -63,6 +63,7 @@ pub async fn answer(app: &App, listener: TcpListener, stops: &Stops, after: Opti
     let tls = app.config.http.tls().map(|(cert, key)| tls_from_pem(cert, key)).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     rotate_keys::ensure(app, &BTreeSet::from([Alg::Es256])).await.context("there is no key to sign with")?;
+    bootstrap::command_line(app).await.context("our own command line can't be registered")?;
     let router = layers::wrap(router::build(app, stops.ready.clone()), &app.config);
     let mut server = tokio::spawn(listen::serve(listener, tls, router, limits(app), stops.listeners.clone()));
     let jobs = jobs::start(app, stops.jobs.clone());

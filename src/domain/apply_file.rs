@@ -1,13 +1,18 @@
 //! The apply file: organisations and applications as an operator declares them, in TOML.
 //!
-//! Here stand its tables, what an absent key means, and the checks that need no database (`checks`). What has to
-//! change so that the database says the same is decided in `flows::apply_file`.
+//! Here stand its tables, what an absent key means, the checks that need no database (`checks`), and how a file is
+//! written (`write`). What has to change so that the database says the same is decided in `flows::apply_file`; what the
+//! database says is read by `flows::export`.
 
 mod application;
 mod checks;
+mod notices;
 mod role_word;
+mod service_account;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
@@ -15,11 +20,18 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::domain::access::{Policy, Window};
 use crate::domain::oidc::claims::{Address, Profile};
+use crate::domain::people::user::AccessType;
 use crate::kernel::secret::Secret;
 use crate::kernel::time::UnixMillis;
 
 pub use application::ApplicationTable;
+pub use notices::{AlertTable, BundleTable};
 pub use role_word::{Place, RoleWord};
+pub use service_account::ServiceAccountTable;
+pub use settings::SettingsTable;
+
+/// In the list of a person's applications: any.
+pub const ANY_APPLICATION: &str = "*";
 
 /// Something in the file that can't be meant so: in which table, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,10 +76,26 @@ impl ApplyFile {
         let faults = checks::all(&file);
         if faults.is_empty() { Ok(file) } else { Err(FileError::Faults(faults)) }
     }
+
+    /// The variables that the file names, each with the table that needs it.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(&str, String)> {
+        let mut named = Vec::new();
+        for table in &self.organisations {
+            for person in &table.people {
+                let label = || table.label_of("person", &person.user_name);
+                named.extend(person.password_env.as_deref().map(|name| (name, label())));
+            }
+        }
+        for table in &self.applications {
+            named.extend(table.secret_env.as_deref().map(|name| (name, table.label())));
+        }
+        named
+    }
 }
 
 /// `[[organisation]]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrganisationTable {
     /// What it is found by.
@@ -80,11 +108,14 @@ pub struct OrganisationTable {
     pub session_idle_secs: Option<i64>,
     /// How long a browser session lives here at most, in seconds; an absent one is not touched.
     pub session_absolute_secs: Option<i64>,
-    /// The user name of the one person who owns it.
-    pub owner: String,
+    /// The user name of the one person who owns it; a new organisation needs one, and an absent one is not touched
+    /// later.
+    pub owner: Option<String>,
     /// Whether what the file does not name goes.
     #[serde(default)]
     pub prune: bool,
+    /// `[organisation.settings]`; an absent table is not touched.
+    pub settings: Option<SettingsTable>,
     /// `[[organisation.project]]`.
     #[serde(default, rename = "project")]
     pub projects: Vec<ProjectTable>,
@@ -100,6 +131,15 @@ pub struct OrganisationTable {
     /// `[[organisation.binding]]`.
     #[serde(default, rename = "binding")]
     pub bindings: Vec<BindingTable>,
+    /// `[[organisation.service_account]]`.
+    #[serde(default, rename = "service_account")]
+    pub service_accounts: Vec<ServiceAccountTable>,
+    /// `[[organisation.bundle]]`.
+    #[serde(default, rename = "bundle")]
+    pub bundles: Vec<BundleTable>,
+    /// `[[organisation.alert]]`.
+    #[serde(default, rename = "alert")]
+    pub alerts: Vec<AlertTable>,
 }
 
 impl OrganisationTable {
@@ -163,10 +203,31 @@ pub enum PersonState {
     Active,
     /// May not.
     Suspended,
+    /// Waits for a password; of somebody who has one it says nothing.
+    Pending,
+}
+
+/// How a person's account is used, as the file may set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonAccess {
+    /// By somebody who signs in with a password.
+    Password,
+    /// By tools, with access keys alone.
+    Key,
+}
+
+impl From<PersonAccess> for AccessType {
+    fn from(access: PersonAccess) -> Self {
+        match access {
+            PersonAccess::Password => Self::Password,
+            PersonAccess::Key => Self::Key,
+        }
+    }
 }
 
 /// `[[organisation.person]]`. The profile and the roles are exact: what is absent is not there.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PersonTable {
     /// What the person is found by.
@@ -216,6 +277,10 @@ pub struct PersonTable {
     pub password_hash: Option<Secret>,
     /// An absent one is `active` for a new person, and not touched later: no file revives somebody by its silence.
     pub state: Option<PersonState>,
+    /// How the account is used; an absent one is `password` for a new person, and not touched later.
+    pub access_type: Option<PersonAccess>,
+    /// The client ids of the applications that the person may use, `*` for any; an absent list is not touched.
+    pub applications: Option<Vec<String>>,
     /// Words of [`RoleWord`].
     #[serde(default)]
     pub roles: Vec<String>,
@@ -275,14 +340,25 @@ impl TryFrom<String> for Moment {
     }
 }
 
+impl Moment {
+    /// The moment in words; `None` beyond what RFC 3339 can say.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        let nanos = i128::from(self.0.0) * 1_000_000;
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|at| at.format(&Rfc3339).ok())
+    }
+}
+
 /// `[[organisation.binding]]`: a role with a window. One without stands in the `roles` of its person or group.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BindingTable {
     /// The group that holds it, or …
     pub group: Option<String>,
-    /// … the person.
+    /// … the person, or …
     pub person: Option<String>,
+    /// … the service account, as `project/name`.
+    pub service_account: Option<String>,
     /// A word of [`RoleWord`].
     pub role: String,
     /// From when; an absent one is the beginning of time.

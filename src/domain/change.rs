@@ -136,6 +136,8 @@ pub enum Change {
     PutApplication(Box<Application>),
     /// Removes an application; its tokens die.
     RemoveApplication { application: ApplicationId },
+    /// Makes a member answer for an application of the organisation.
+    SetApplicationOwner { org: OrgId, application: ApplicationId, owner: MembershipId },
     /// Replaces an organisation's settings.
     SetOrgSettings { org: OrgId, settings: Box<OrgSettings> },
     /// Refuses the whole, unless the organisation stands at this access version: nothing was edited since it was read.
@@ -166,6 +168,8 @@ pub enum Change {
     },
     /// Renames a service account or describes it anew.
     SetServiceAccount { org: OrgId, user: UserId, name: String, description: String },
+    /// Makes a member answer for a service account.
+    SetServiceAccountOwner { org: OrgId, user: UserId, owner: MembershipId },
     /// Removes a service account with its keys and tokens.
     RemoveServiceAccount { org: OrgId, user: UserId },
     /// Makes an access key.

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{find_application, rotate_keys};
+use super::{access_key, find_application, rotate_keys};
 use crate::app::App;
 use crate::domain::oidc::access_token;
-use crate::kernel::id::FamilyId;
+use crate::kernel::id::{AccessKeyId, FamilyId, OrgId, ProjectId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::outside::keyring::TokenError;
 use crate::store::db::{Conn, Result};
@@ -16,8 +16,25 @@ use crate::store::families::{self, Family};
 pub struct Accepted {
     /// Its claims.
     pub claims: Map<String, Value>,
-    /// The family that it came from; `None` for an application's own token.
+    /// The family that it came from; `None` for a tool's token and an application's own.
     pub family: Option<Family>,
+    /// The tool whose API token it is, when it was made from an access key.
+    pub tool: Option<ToolToken>,
+}
+
+/// Whose API token it is, and what it was made from.
+#[derive(Clone, Debug)]
+pub struct ToolToken {
+    /// The key.
+    pub key: AccessKeyId,
+    /// The person or the service account.
+    pub user: UserId,
+    /// The organisation.
+    pub org: OrgId,
+    /// The key's project.
+    pub project: ProjectId,
+    /// Whether it is a service account's.
+    pub service: bool,
 }
 
 /// What the claims say under a name, if it is a text.
@@ -42,11 +59,14 @@ pub async fn accept(app: &App, conn: &mut Conn, token: &str) -> Result<Option<Ac
     let Some(jti) = text(&claims, "jti").map(str::to_owned) else {
         return Ok(None);
     };
-    let family = jti.split_once('.').and_then(|(family, _)| family.parse::<FamilyId>().ok());
-    match family {
-        Some(id) => of_family(conn, claims, &id, &jti, now).await,
-        None => of_application(app, conn, claims, &jti).await,
+    let named = jti.split_once('.').map_or("", |(named, _)| named);
+    if let Ok(id) = named.parse::<FamilyId>() {
+        return of_family(conn, claims, &id, &jti, now).await;
     }
+    if let Ok(id) = named.parse::<AccessKeyId>() {
+        return access_key::accept(app, conn, claims, &id, &jti).await;
+    }
+    of_application(app, conn, claims, &jti).await
 }
 
 /// The claims of a token that we signed; a key that another node made a moment ago is looked for.
@@ -75,7 +95,7 @@ async fn of_family(
         && family.application_active
         && text(&claims, "sub") == Some(family.holding.user.as_str())
         && family.standing.judge_access_token(acv, now).is_ok();
-    Ok(honoured.then_some(Accepted { claims, family: Some(family) }))
+    Ok(honoured.then_some(Accepted { claims, family: Some(family), tool: None }))
 }
 
 async fn of_application(app: &App, conn: &mut Conn, claims: Map<String, Value>, jti: &str) -> Result<Option<Accepted>> {
@@ -95,5 +115,5 @@ async fn of_application(app: &App, conn: &mut Conn, claims: Map<String, Value>, 
         return Ok(None);
     }
     let revoked = families::is_revoked(conn, jti).await?;
-    Ok((!revoked).then_some(Accepted { claims, family: None }))
+    Ok((!revoked).then_some(Accepted { claims, family: None, tool: None }))
 }

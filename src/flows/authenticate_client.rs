@@ -2,19 +2,30 @@
 
 use std::sync::Arc;
 
-use super::{Fault, find_application};
+use super::{Fault, access_key, find_application};
 use crate::app::App;
 use crate::domain::oauth::application::{Application, AuthMethod, Profile};
 use crate::domain::oauth::client_auth::{self, AcceptedAudiences, Presented};
 use crate::domain::oauth::error::OAuthError;
 use crate::domain::oidc::discovery;
+use crate::kernel::id::AccessKeyId;
 use crate::kernel::secret::Digest;
 use crate::outside::client_assertion::{AssertionAlg, verify_with_jwks};
+use crate::store::access_keys::Standing;
 use crate::store::codes;
 use crate::store::db::Conn;
 
+/// Who proved who they are.
+#[derive(Debug)]
+pub enum Authenticated {
+    /// An application.
+    Application(Arc<Application>),
+    /// A tool, with an access key that gives tokens now.
+    Tool(Box<Standing>),
+}
+
 /// One answer for an unknown, a disabled and a wrongly authenticated client.
-fn refused() -> Fault {
+pub(super) fn refused() -> Fault {
     OAuthError::invalid_client("client authentication failed").into()
 }
 
@@ -28,7 +39,7 @@ pub async fn authenticate(
     presented: Presented,
     path: &str,
 ) -> Result<Arc<Application>, Fault> {
-    let client_id = presented.client_id().ok_or_else(refused)?;
+    let client_id = presented.client_id().filter(|id| key_named(id).is_none()).ok_or_else(refused)?;
     let application = find_application::active(app, conn, &client_id).await?.ok_or_else(refused)?;
     if presented.method() != application.auth_method {
         return Err(refused());
@@ -41,6 +52,26 @@ pub async fn authenticate(
         Presented::Assertion { jwt, .. } => assertion(app, &application, &jwt, path).await?,
     }
     Ok(application)
+}
+
+/// The application or the tool that presented itself: an access key's id is a name that no application has here.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_anybody(
+    app: &App,
+    conn: &mut Conn,
+    presented: Presented,
+    path: &str,
+) -> Result<Authenticated, Fault> {
+    match presented.client_id().and_then(|id| key_named(&id)) {
+        Some(id) => Ok(Authenticated::Tool(Box::new(access_key::authenticate(app, conn, &id, &presented).await?))),
+        None => Ok(Authenticated::Application(authenticate(app, conn, presented, path).await?)),
+    }
+}
+
+fn key_named(client_id: &str) -> Option<AccessKeyId> {
+    client_id.parse().ok()
 }
 
 /// A `private_key_jwt` assertion: signature first, then claims, then the `jti` is burnt (B9: in this order).

@@ -2,28 +2,31 @@
 //!
 //! Each page posts back here with the sealed request; nothing is kept in the database before the code.
 
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use super::Fault;
+use serde::{Deserialize, Serialize};
+
+use super::{Fault, device, end_sessions};
 use crate::app::App;
 use crate::domain::access::Holder;
 use crate::domain::access::claims::role_claims;
 use crate::domain::granted::{Authentication, CodeContent, Granted, Holding};
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::authorization_request::AuthorizationRequest;
+use crate::domain::oauth::device::Waiting;
 use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::scope;
 use crate::domain::oidc::id_token;
 use crate::domain::oidc::prompt::{Need, Prompt, decide};
-use crate::kernel::id::{EntryId, FamilyId, OrgId, UserId};
-use crate::kernel::secret::Secret;
-use crate::kernel::time::{SECOND, UnixMillis};
+use crate::kernel::id::{ApplicationId, EntryId, FamilyId, MembershipId, OrgId, UserId};
+use crate::kernel::secret::{Digest, Secret};
+use crate::kernel::time::{MINUTE, SECOND, UnixMillis};
 use crate::store::cookies::Facts;
-use crate::store::db::Conn;
+use crate::store::db::{Conn, Tx};
 use crate::store::memberships::{self, Entrance};
 use crate::store::sessions::{self, NewEntry};
-use crate::store::{codes, consents, orgs, picture, users};
+use crate::store::{codes, consents, orgs, picture, sign_ins, users};
 
 /// A request in progress: what travels, sealed, from page to page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +39,9 @@ pub struct Pending {
     pub org: Option<OrgId>,
     /// Whether the person has allowed it on the consent page.
     pub consented: bool,
+    /// The device that waits for it (RFC 8628); then nothing is sent anywhere at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Waiting>,
 }
 
 /// What comes next.
@@ -49,6 +55,8 @@ pub enum Step {
     Consent(Box<Asked>),
     /// The code, for the redirect.
     Done(Secret),
+    /// The device may come for its tokens.
+    Allowed,
     /// An error, for the redirect.
     Refuse(OAuthError),
 }
@@ -81,7 +89,7 @@ fn refuse(code: ErrorCode, description: &str) -> Step {
     Step::Refuse(OAuthError::new(code, description))
 }
 
-/// What the request needs next, given the browser's session.
+/// What the request needs next, given the browser's session and the address that it asks from.
 ///
 /// # Errors
 /// The database's.
@@ -90,6 +98,7 @@ pub async fn step(
     pending: &Pending,
     application: &Application,
     session: Option<&Facts>,
+    address: &str,
 ) -> Result<Step, Fault> {
     let (request, now) = (&pending.request, app.now());
     let session = session.filter(|facts| is_the_one_asked_for(app, request, facts, now));
@@ -99,7 +108,7 @@ pub async fn step(
         (Need::SignIn, _) => Ok(Step::SignIn),
         (Need::Nothing, None) if request.is_silent() => Ok(refuse(ErrorCode::LoginRequired, "the person must sign in")),
         (Need::Nothing, None) => Ok(Step::SignIn),
-        (Need::Nothing, Some(facts)) => with_session(app, pending, application, facts).await,
+        (Need::Nothing, Some(facts)) => with_session(app, pending, application, facts, address.parse().ok()).await,
     }
 }
 
@@ -116,13 +125,19 @@ fn is_the_one_asked_for(app: &App, request: &AuthorizationRequest, facts: &Facts
     wanted && hinted
 }
 
-async fn with_session(app: &App, pending: &Pending, application: &Application, facts: &Facts) -> Result<Step, Fault> {
+async fn with_session(
+    app: &App,
+    pending: &Pending,
+    application: &Application,
+    facts: &Facts,
+    address: Option<IpAddr>,
+) -> Result<Step, Fault> {
     let request = &pending.request;
     if request.claims.essential_acr().is_some_and(|levels| !levels.is_empty() && !levels.contains(&facts.acr)) {
         return Ok(refuse(ErrorCode::AccessDenied, "the requested authentication level can not be reached"));
     }
     let mut conn = app.db.read().await?;
-    let entrance = match choose_org(app, &mut conn, pending, application, facts).await? {
+    let entrance = match choose_org(app, &mut conn, pending, application, (facts, address)).await? {
         Chosen::Org(entrance) => Some(entrance),
         Chosen::None => None,
         Chosen::Step(step) => return Ok(step),
@@ -134,8 +149,14 @@ async fn with_session(app: &App, pending: &Pending, application: &Application, f
             Step::SignIn
         });
     }
-    let known = consents::find(&mut conn, &facts.user, &application.id).await?;
-    if must_ask(pending, application, known.as_ref()) {
+    let ask = if let Some(waiting) = &pending.device {
+        // Whatever was allowed before: no device is let in by somebody who hasn't seen that it asks.
+        !waiting.is_confirmed_by(&facts.user)
+    } else {
+        let known = consents::find(&mut conn, &facts.user, &application.id).await?;
+        must_ask(pending, application, known.as_ref())
+    };
+    if ask {
         if request.is_silent() {
             return Ok(refuse(ErrorCode::ConsentRequired, "the person must be asked"));
         }
@@ -172,13 +193,17 @@ enum Chosen {
     Step(Step),
 }
 
+/// The organisation that the person acts for: one of which they are an active member, and which lets them use this
+/// application from this address.
 async fn choose_org(
     app: &App,
     conn: &mut Conn,
     pending: &Pending,
     application: &Application,
-    facts: &Facts,
+    who: (&Facts, Option<IpAddr>),
 ) -> Result<Chosen, Fault> {
+    let (facts, address) = who;
+    let denied = |reason: &str| Chosen::Step(refuse(ErrorCode::AccessDenied, reason));
     let named = match (&application.org, &pending.request.organization, &pending.org) {
         (Some(org), _, _) => Some(Some(org.clone())),
         (None, Some(text), _) => Some(find_org(conn, text).await?),
@@ -191,16 +216,26 @@ async fn choose_org(
             None => None,
         };
         return Ok(match entrance {
-            Some(entrance) => Chosen::Org(Box::new(entrance)),
+            Some(entrance) => match entrance.admit(&application.id, address) {
+                Ok(()) => Chosen::Org(Box::new(entrance)),
+                Err(reason) => denied(reason),
+            },
             // Not a member, and no such organisation: one answer.
-            None => Chosen::Step(refuse(ErrorCode::AccessDenied, "not a member of the organisation")),
+            None => denied("not a member of the organisation"),
         });
     }
-    let mut all = memberships::entrances(conn, &facts.user).await?;
-    match (all.len(), application.allow_no_org) {
-        (0, true) => Ok(Chosen::None),
-        (0, false) => Ok(Chosen::Step(refuse(ErrorCode::AccessDenied, "not a member of any organisation"))),
-        (1, _) => Ok(all.pop().map_or(Chosen::None, |one| Chosen::Org(Box::new(one)))),
+    let all = memberships::entrances(conn, &facts.user).await?;
+    if all.is_empty() {
+        return Ok(if application.allow_no_org { Chosen::None } else { denied("not a member of any organisation") });
+    }
+    let mut reason = "";
+    let mut all: Vec<Entrance> = all
+        .into_iter()
+        .filter(|entrance| entrance.admit(&application.id, address).inspect_err(|why| reason = *why).is_ok())
+        .collect();
+    match all.len() {
+        0 => Ok(denied(reason)),
+        1 => Ok(all.pop().map_or(Chosen::None, |one| Chosen::Org(Box::new(one)))),
         _ if pending.request.is_silent() => {
             Ok(Chosen::Step(refuse(ErrorCode::InteractionRequired, "the person must choose an organisation")))
         }
@@ -262,20 +297,53 @@ async fn issue_code(
 ) -> Result<Step, Fault> {
     let (facts, entrance) = who;
     let (request, now) = (&pending.request, app.now());
-    let org = entrance.as_ref().map(|e| &e.org);
-    let existing = sessions::entry(conn, &facts.id, org, now).await?;
-    let new = existing.is_none().then(|| new_entry(app, facts, entrance.as_deref(), now));
-    let sid = existing.map(|entry| entry.id).or_else(|| new.as_ref().map(|entry| entry.id.clone()));
+    let existing = sessions::entry(conn, &facts.id, entrance.as_ref().map(|e| &e.org), now).await?;
+    let opening = existing.is_none().then(|| Opening::new(app, facts, entrance.as_deref(), now));
+    let sid = existing.map(|entry| entry.id).or_else(|| opening.as_ref().map(|opening| opening.entry.id.clone()));
     let sid = sid.unwrap_or_else(EntryId::fresh);
-    let (family, code) =
-        (FamilyId::fresh(), Secret::mint(&*app.chance, crate::domain::oauth::authorization_code::PREFIX));
-    let content = CodeContent {
+    if let Some(entrance) = entrance.as_deref().filter(|_| opening.is_none()) {
+        note_sign_in(app, entrance, now);
+    }
+    let code = Secret::mint(&*app.chance, crate::domain::oauth::authorization_code::PREFIX);
+    let issuing = Issuing {
+        content: content(request, application, (facts, entrance.as_deref()), &sid),
+        opening,
+        sid,
+        application: application.id.clone(),
+        consent: pending.consented.then(|| (facts.user.clone(), request.scope.clone())),
+        digest: code.digest(),
+        device: pending.device.as_ref().map(|waiting| device::user_code_digest(app, &waiting.code)),
+        expires_at: now.plus(app.config.tokens.code_secs * SECOND),
+    };
+    let written: Result<Opened, sqlx::Error> =
+        app.db.write(move |tx| Box::pin(async move { issuing.write(tx, now).await })).await;
+    let opened = written?;
+    if opened == Opened::InsteadOfOthers {
+        app.outbox_bell.notify_one();
+    }
+    Ok(match opened {
+        // The browser's session was ended meanwhile.
+        Opened::SessionOver => Step::SignIn,
+        Opened::TooLate => refuse(ErrorCode::ExpiredToken, "the code has expired or was used"),
+        Opened::Alone | Opened::InsteadOfOthers if pending.device.is_some() => Step::Allowed,
+        Opened::Alone | Opened::InsteadOfOthers => Step::Done(code),
+    })
+}
+
+fn content(
+    request: &AuthorizationRequest,
+    application: &Application,
+    who: (&Facts, Option<&Entrance>),
+    sid: &EntryId,
+) -> CodeContent {
+    let (facts, entrance) = who;
+    CodeContent {
         holding: Holding {
             application: application.id.clone(),
             user: facts.user.clone(),
-            member: entrance.as_ref().map(|e| (e.org.clone(), e.member.clone())),
+            member: entrance.map(|e| (e.org.clone(), e.member.clone())),
             sid: sid.clone(),
-            epoch: entrance.as_ref().map_or(0, |e| e.epoch),
+            epoch: entrance.map_or(0, |e| e.epoch),
         },
         granted: Granted {
             scopes: request.scope.clone(),
@@ -287,42 +355,122 @@ async fn issue_code(
         },
         redirect_uri: request.redirect.as_str().to_owned(),
         challenge: request.challenge.clone(),
-    };
-    let expires_at = now.plus(app.config.tokens.code_secs * SECOND);
-    let consent = pending.consented.then(|| (facts.user.clone(), request.scope.clone()));
-    let (digest, application) = (code.digest(), application.id.clone());
-    let written: Result<bool, sqlx::Error> = app
-        .db
-        .write(move |tx| {
-            Box::pin(async move {
-                if let Some(entry) = &new
-                    && !sessions::insert_entry(tx, entry, now).await?
-                {
-                    return Ok(false);
-                }
-                sessions::note_application(tx, &sid, &application, now).await?;
-                if let Some((user, scopes)) = consent {
-                    consents::put(tx, &user, &application, &scopes, now).await?;
-                }
-                codes::insert(tx, digest, &family, &content, expires_at).await?;
-                Ok(true)
-            })
-        })
-        .await;
-    // The browser's session was ended meanwhile.
-    Ok(if written? { Step::Done(code) } else { Step::SignIn })
+    }
 }
 
-fn new_entry(app: &App, facts: &Facts, entrance: Option<&Entrance>, now: UnixMillis) -> NewEntry {
-    let absolute = entrance.and_then(|e| e.session_absolute).unwrap_or_else(|| app.session_absolute());
-    NewEntry {
-        id: EntryId::fresh(),
-        session: facts.id.clone(),
-        user: facts.user.clone(),
-        member: entrance.map(|e| (e.org.clone(), e.member.clone())),
-        epoch: entrance.map_or(0, |e| e.epoch),
-        expires_at: facts.expires_at.min(now.plus(absolute)),
+/// A code on its way into the database, with what goes with it.
+struct Issuing {
+    opening: Option<Opening>,
+    sid: EntryId,
+    application: ApplicationId,
+    consent: Option<(UserId, scope::Scopes)>,
+    digest: Digest,
+    /// The digest of the user code, when a device waits instead of a redirect.
+    device: Option<Digest>,
+    content: CodeContent,
+    expires_at: UnixMillis,
+}
+
+impl Issuing {
+    async fn write(self, tx: &mut Tx, now: UnixMillis) -> Result<Opened, sqlx::Error> {
+        let opened = match &self.opening {
+            Some(opening) => opening.write(tx, now).await?,
+            None => Opened::Alone,
+        };
+        if opened == Opened::SessionOver {
+            return Ok(opened);
+        }
+        sessions::note_application(tx, &self.sid, &self.application, now).await?;
+        if let Some((user, scopes)) = &self.consent {
+            consents::put(tx, user, &self.application, scopes, now).await?;
+        }
+        match self.device {
+            None => codes::insert(tx, self.digest, &FamilyId::fresh(), &self.content, self.expires_at).await?,
+            Some(waiting) => {
+                if !device::decide::allow(tx, waiting, &self.content, now).await? {
+                    tx.undo();
+                    return Ok(Opened::TooLate);
+                }
+            }
+        }
+        Ok(opened)
     }
+}
+
+/// A session entry that is to be opened, and the limit of the organisation that it counts towards.
+pub(super) struct Opening {
+    /// The entry.
+    pub entry: NewEntry,
+    most: Option<u32>,
+    idle: i64,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// It was made.
+    Alone,
+    /// It was made, and the member's oldest ones ended for it.
+    InsteadOfOthers,
+    /// The browser's session was ended meanwhile; nothing was written.
+    SessionOver,
+    /// The device was decided about meanwhile, or its code has expired; nothing was written.
+    TooLate,
+}
+
+impl Opening {
+    /// An entry of this browser's session in an organisation, or in none.
+    pub(super) fn new(app: &App, facts: &Facts, entrance: Option<&Entrance>, now: UnixMillis) -> Self {
+        let absolute = entrance.and_then(|e| e.session_absolute).unwrap_or_else(|| app.session_absolute());
+        Self {
+            entry: NewEntry {
+                id: EntryId::fresh(),
+                session: facts.id.clone(),
+                user: facts.user.clone(),
+                member: entrance.map(|e| (e.org.clone(), e.member.clone())),
+                epoch: entrance.map_or(0, |e| e.epoch),
+                expires_at: facts.expires_at.min(now.plus(absolute)),
+            },
+            most: entrance.and_then(|e| e.settings.max_sessions),
+            idle: entrance.and_then(|e| e.session_idle).unwrap_or_else(|| app.session_idle()),
+        }
+    }
+
+    /// Opens it. Where the organisation has a limit, the member's oldest entries beyond it end in the same transaction,
+    /// and their applications are told; the member's row is the lock under which they are counted.
+    pub(super) async fn write(&self, tx: &mut Tx, now: UnixMillis) -> Result<Opened, sqlx::Error> {
+        let member: Option<&MembershipId> = self.entry.member.as_ref().map(|(_, member)| member);
+        if let Some(member) = member {
+            sign_ins::note_sign_in(tx, member, now).await?;
+        }
+        if !sessions::insert_entry(tx, &self.entry, now).await? {
+            return Ok(Opened::SessionOver);
+        }
+        let (Some(member), Some(most)) = (member, self.most) else {
+            return Ok(Opened::Alone);
+        };
+        let surplus = sessions::surplus(tx, member, most, now, now.minus(self.idle)).await?;
+        if surplus.is_empty() {
+            return Ok(Opened::Alone);
+        }
+        end_sessions::of_entries(tx, &surplus, "session_limit", now).await?;
+        Ok(Opened::InsteadOfOthers)
+    }
+}
+
+/// The last sign-in is written at most once a minute where nothing else is, and nobody waits for it.
+fn note_sign_in(app: &App, entrance: &Entrance, now: UnixMillis) {
+    if entrance.last_sign_in_at.is_some_and(|at| now.since(at) < MINUTE) {
+        return;
+    }
+    let (app, member) = (app.clone(), entrance.member.clone());
+    tokio::spawn(async move {
+        let noted: Result<(), sqlx::Error> =
+            app.db.write(move |tx| Box::pin(async move { sign_ins::note_sign_in(tx, &member, now).await })).await;
+        if let Err(error) = noted {
+            tracing::debug!(%error, "a member's last sign-in was not noted");
+        }
+    });
 }
 
 /// The `project` parameter says the same as the scope `project:<key>`: it is taken as that, where the application may

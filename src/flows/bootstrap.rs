@@ -1,4 +1,5 @@
-//! The first start: the instance key and the database belong together, and a one-time link makes the first operator.
+//! The first start: the instance key and the database belong together, a one-time link makes the first operator, and
+//! our own command line is an application like any other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,17 +8,22 @@ use super::Fault;
 use super::change_access::{Refusal, change_access};
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode, NewUser};
+use crate::domain::keys::Alg;
+use crate::domain::oauth::application::{self, Application, ApplicationState, AuthMethod, GrantType};
+use crate::domain::oauth::scope;
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::password::{self, Rules, Shortfall};
 use crate::domain::people::user::{Kind, UserState};
 use crate::domain::source::Source;
-use crate::kernel::id::UserId;
+use crate::kernel::id::{ApplicationId, UserId};
 use crate::kernel::secret::{Secret, same};
 use crate::kernel::time::HOUR;
-use crate::store::{instance, users};
+use crate::store::{applications, instance, users};
 
 /// How long the link lives, in milliseconds.
 pub const LINK_LIFE: i64 = HOUR;
+/// The client id of our own command line, for `muster login`.
+pub const COMMAND_LINE: &str = "muster-cli";
 
 /// That the database was made with another instance key.
 #[derive(Debug, thiserror::Error)]
@@ -125,4 +131,77 @@ pub async fn first_operator(app: &App, link: &Secret, who: FirstOperator) -> Res
     let changes = vec![Change::UseSetupLink { link: link.digest() }, Change::CreateUser(Box::new(user))];
     change_access(app, &Actor::System("first_start"), changes, Mode::Act).await?;
     Ok(id)
+}
+
+/// Registers our own command line, or brings its registration to this build's; one that an operator disabled stays so.
+///
+/// # Errors
+/// Why the door refused it; see [`Refusal`].
+pub async fn command_line(app: &App) -> Result<(), Refusal> {
+    let before = applications::by_client_id(&mut app.db.read().await?, COMMAND_LINE).await?;
+    if let Some(other) = before.as_ref().filter(|before| before.org.is_some()) {
+        tracing::warn!(application = %other.id, "an organisation's application has the name of our command line");
+        return Ok(());
+    }
+    let wanted = command_line_application(before.as_ref());
+    if before.as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    let change = Change::PutApplication(Box::new(wanted));
+    let Err(refusal) = change_access(app, &Actor::System("start"), vec![change], Mode::Act).await else {
+        return Ok(());
+    };
+    // Another node that starts at the same time may have been quicker.
+    let now = applications::by_client_id(&mut app.db.read().await?, COMMAND_LINE).await?;
+    if before.is_none() && now.is_some() { Ok(()) } else { Err(refusal) }
+}
+
+fn command_line_application(before: Option<&Application>) -> Application {
+    let scopes = [scope::OPENID, scope::PROFILE, scope::EMAIL, scope::OFFLINE_ACCESS, scope::ROLES, scope::ADMIN];
+    Application {
+        id: before.map_or_else(ApplicationId::fresh, |before| before.id.clone()),
+        client_id: COMMAND_LINE.to_owned(),
+        org: None,
+        name: "Muster on the command line".to_owned(),
+        state: before.map_or(ApplicationState::Active, |before| before.state),
+        auth_method: AuthMethod::None,
+        secrets: Vec::new(),
+        jwks: None,
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
+        grant_types: vec![GrantType::DeviceCode, GrantType::RefreshToken],
+        scopes: scopes.map(str::to_owned).to_vec(),
+        require_pkce: true,
+        profile: application::Profile::Standard,
+        // The key that is there from the first answer on.
+        id_token_alg: Alg::Es256,
+        access_token_alg: Alg::Es256,
+        resource: None,
+        roles_in_id_token: false,
+        // Operators belong to no organisation.
+        allow_no_org: true,
+        trusted: false,
+        logo_uri: None,
+        policy_uri: None,
+        tos_uri: None,
+        initiate_login_uri: None,
+        backchannel_logout_uri: None,
+        backchannel_logout_session_required: false,
+        claims_budget: 4096,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_a_sound_registration_that_keeps_its_id_and_its_state() {
+        let first = command_line_application(None);
+        assert_eq!(first.validate(), Ok(()));
+        assert!(first.is_public() && !first.trusted && !first.allows(GrantType::AuthorizationCode));
+        let disabled = Application { state: ApplicationState::Disabled, name: "Old".to_owned(), ..first.clone() };
+        let next = command_line_application(Some(&disabled));
+        assert_eq!((next.id, next.state, next.name), (first.id, ApplicationState::Disabled, first.name));
+    }
 }

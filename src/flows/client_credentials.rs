@@ -13,7 +13,7 @@ use crate::kernel::tally::Mark;
 use crate::kernel::time::SECOND;
 
 /// Scopes that only a person's sign-in can bring.
-const PERSONAL: [&str; 8] = scope::KNOWN;
+const PERSONAL: &[&str] = &scope::KNOWN;
 
 /// An access token for the application itself: `sub` is its client id. Nothing is written.
 ///

@@ -6,7 +6,7 @@ use crate::domain::access::Verdict;
 use crate::domain::change::{Ended, Told};
 use crate::kernel::id::{ApplicationId, ChangeId, MembershipId, OutboxId, SessionId, UserId};
 use crate::kernel::time::UnixMillis;
-use crate::store::access_edit::Outcome;
+use crate::store::access_edit::Settled;
 use crate::store::db::{Result, Tx};
 use crate::store::sessions::{self, EndedEntry, Farewell};
 use crate::store::{applications, outbox};
@@ -18,6 +18,10 @@ pub struct Aside {
     pub users: BTreeMap<UserId, &'static str>,
     /// Applications whose tokens die.
     pub applications: BTreeSet<ApplicationId>,
+    /// Single session entries.
+    pub entries: Vec<EndedEntry>,
+    /// Whether Muster or a connection takes people away: then the owner is not spared.
+    pub deprovisioning: bool,
 }
 
 /// Ends what the verdicts and the rest of a change end.
@@ -27,12 +31,12 @@ pub struct Aside {
 pub async fn after_change(
     tx: &mut Tx,
     change: &ChangeId,
-    outcomes: &[Outcome],
+    settled: &Settled,
     aside: &Aside,
     now: UnixMillis,
 ) -> Result<(Ended, Vec<Told>)> {
     let members: Vec<MembershipId> =
-        outcomes.iter().filter(|o| o.verdict == Verdict::End).map(|o| o.member.clone()).collect();
+        settled.outcomes.iter().filter(|o| o.verdict == Verdict::End).map(|o| o.member.clone()).collect();
     let mut entries = Vec::new();
     let mut families = Vec::new();
     if !members.is_empty() {
@@ -44,10 +48,16 @@ pub async fn after_change(
         families.extend(sessions::end_families_of_user(tx, user, reason, now).await?);
         sessions::end_sessions_of_user(tx, user, now).await?;
     }
+    if !aside.entries.is_empty() {
+        let ended = sessions::end_entries(tx, &aside.entries, now).await?;
+        families.extend(sessions::end_families_of_entries(tx, &ended, "session_ended", now).await?);
+        entries.extend(ended);
+    }
     for application in &aside.applications {
         families.extend(sessions::end_families_of_application(tx, application, now).await?);
     }
-    finish(tx, Some(change), entries, families, now).await
+    let (ended, told) = finish(tx, Some(change), entries, families, now).await?;
+    Ok((Ended { access_keys: settled.access_keys, ..ended }, told))
 }
 
 /// Ends a whole browser session: its entries, and the families within it. Offline access outlives it.
@@ -58,6 +68,21 @@ pub async fn of_browser(tx: &mut Tx, session: &SessionId, now: UnixMillis) -> Re
     let entries = sessions::end_entries_of_session(tx, session, now).await?;
     let families = sessions::end_families_of_entries(tx, &entries, "signed_out", now).await?;
     sessions::end_session(tx, session, now).await?;
+    finish(tx, None, entries, families, now).await
+}
+
+/// Ends some entries with the families within them.
+///
+/// # Errors
+/// The database's.
+pub async fn of_entries(
+    tx: &mut Tx,
+    entries: &[EndedEntry],
+    reason: &'static str,
+    now: UnixMillis,
+) -> Result<(Ended, Vec<Told>)> {
+    let entries = sessions::end_entries(tx, entries, now).await?;
+    let families = sessions::end_families_of_entries(tx, &entries, reason, now).await?;
     finish(tx, None, entries, families, now).await
 }
 
@@ -95,7 +120,12 @@ async fn tell(
         };
         line.logout_tokens += 1;
         let message = outbox::Message::BackchannelLogout { user, sid };
-        let row = outbox::NewRow { id: OutboxId::fresh(), receiver: application, change: change.cloned(), message };
+        let row = outbox::NewRow {
+            id: OutboxId::fresh(),
+            receiver: application.into_string(),
+            change: change.cloned(),
+            message,
+        };
         outbox::put(tx, &row, now).await?;
     }
     Ok(told.into_values().flatten().collect())

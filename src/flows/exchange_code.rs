@@ -2,6 +2,7 @@
 
 use super::{Fault, invalid_grant, issue, refresh};
 use crate::app::App;
+use crate::domain::granted::CodeContent;
 use crate::domain::oauth::application::{Application, GrantType};
 use crate::domain::oauth::authorization_code::{Decision, Issued, Presented, decide};
 use crate::domain::oauth::params::Params;
@@ -10,9 +11,37 @@ use crate::kernel::id::FamilyId;
 use crate::kernel::secret::{Digest, Secret};
 use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::audit::{Event, note};
-use crate::store::codes::{self, Code};
-use crate::store::db::Conn;
+use crate::store::codes;
+use crate::store::db::{Conn, Tx};
+use crate::store::device_grants;
 use crate::store::families::{self, NewFamily};
+
+/// What is given for tokens, once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Once {
+    /// An authorization code.
+    Code(Digest),
+    /// A device code (RFC 8628).
+    DeviceCode(Digest),
+}
+
+impl Once {
+    /// Uses it up; true for exactly one caller.
+    async fn consume(self, tx: &mut Tx, content: &CodeContent, now: UnixMillis) -> Result<bool, sqlx::Error> {
+        match self {
+            Self::Code(code) => codes::consume(tx, code, now).await,
+            Self::DeviceCode(code) => device_grants::consume(tx, code, &content.holding.sid, now).await,
+        }
+    }
+
+    /// The event of its second use, and why the family ends.
+    const fn reused(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Code(_) => ("code.reused", "code_reused"),
+            Self::DeviceCode(_) => ("device_code.reused", "device_code_reused"),
+        }
+    }
+}
 
 /// Exchanges a code for tokens.
 ///
@@ -43,10 +72,11 @@ pub async fn exchange(
         // As it was sent: an empty verifier is a wrong one, not a missing one (A10).
         verifier: params.sent("code_verifier"),
     };
+    let once = Once::Code(digest);
     match decide(&issued, &presented, now) {
         Decision::Exchange => {}
         Decision::Replay(error) => {
-            end_what_it_made(app, &code.family, application, now).await?;
+            end_what_it_made(app, once, &code.family, application, now).await?;
             return Err(error.into());
         }
         Decision::Burn(error) => {
@@ -54,24 +84,25 @@ pub async fn exchange(
             return Err(error.into());
         }
     }
-    redeem(app, conn, application, (digest, code), now).await
+    redeem(app, conn, application, (once, code.family, code.content), now).await
 }
 
-async fn redeem(
+/// Makes the family of what was judged good, and its first tokens.
+pub(super) async fn redeem(
     app: &App,
     conn: &mut Conn,
     application: &Application,
-    code: (Digest, Code),
+    good: (Once, FamilyId, CodeContent),
     now: UnixMillis,
 ) -> Result<issue::Tokens, Fault> {
-    let (digest, Code { family, content, .. }) = code;
+    let (once, family, content) = good;
     let offline = content.granted.scopes.contains(scope::OFFLINE_ACCESS);
     let secret = application.allows(GrantType::RefreshToken).then(|| refresh::first_secret(app, &family));
     let tokens = &app.config.tokens;
     let new = NewFamily {
         id: family.clone(),
-        holding: content.holding,
-        granted: content.granted,
+        holding: content.holding.clone(),
+        granted: content.granted.clone(),
         offline,
         secret: secret.as_ref().map(|(digest, _)| *digest),
         expires_at: now.plus(tokens.refresh_absolute_secs * SECOND),
@@ -81,7 +112,7 @@ async fn redeem(
         .db
         .write(move |tx| {
             Box::pin(async move {
-                if !codes::consume(tx, digest, now).await? {
+                if !once.consume(tx, &content, now).await? {
                     return Ok(false);
                 }
                 families::insert(tx, &new, now).await?;
@@ -91,7 +122,7 @@ async fn redeem(
         .await;
     if !made? {
         // Somebody was quicker with the same code.
-        end_what_it_made(app, &family, application, now).await?;
+        end_what_it_made(app, once, &family, application, now).await?;
         return Err(invalid_grant());
     }
     let found = families::find(conn, &family, "").await?.ok_or_else(invalid_grant)?;
@@ -102,18 +133,20 @@ async fn redeem(
 }
 
 /// RFC 6749 §4.1.2: a code used twice revokes the tokens that came from it.
-async fn end_what_it_made(
+pub(super) async fn end_what_it_made(
     app: &App,
+    once: Once,
     family: &FamilyId,
     application: &Application,
     now: UnixMillis,
 ) -> Result<(), Fault> {
-    let (family, event) = (family.clone(), event("code.reused", application, now));
+    let (kind, reason) = once.reused();
+    let (family, event) = (family.clone(), event(kind, application, now));
     let ended: Result<(), sqlx::Error> = app
         .db
         .write(move |tx| {
             Box::pin(async move {
-                families::end(tx, &family, "code_reused", now).await?;
+                families::end(tx, &family, reason, now).await?;
                 note(tx, &event).await
             })
         })

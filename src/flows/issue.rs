@@ -75,12 +75,13 @@ pub async fn access_claims(
         };
         let held = picture::of_member(conn, org, &mut holder, app.now()).await?;
         claims.until = held.ends;
-        put_roles(app, &mut claims.roles, &held.grants, &held.projects, granted.project.as_deref(), application);
+        let (project, budget) = (granted.project.as_deref(), application.claims_budget);
+        put_roles(app, &mut claims.roles, &held.grants, &held.projects, project, budget);
     }
     if granted.scopes.contains(scope::GROUPS) {
         let names = groups::names_of_member(conn, &standing.id).await?;
         if !names.is_empty() {
-            put_or_point(app, &mut claims.roles, "groups", names.into(), application);
+            put_or_point(app, &mut claims.roles, "groups", names.into(), application.claims_budget);
         }
     }
     claims.all = claims.roles.clone();
@@ -88,13 +89,13 @@ pub async fn access_claims(
     Ok(claims)
 }
 
-fn put_roles(
+pub(super) fn put_roles(
     app: &App,
     into: &mut Map<String, Value>,
     grants: &Grants,
     projects: &[crate::domain::access::claims::Project],
     project: Option<&str>,
-    application: &Application,
+    budget: usize,
 ) {
     let RoleClaims { org_roles, mut project_roles } = role_claims(grants, projects);
     if let Some(key) = project {
@@ -107,12 +108,12 @@ fn put_roles(
         return;
     }
     into.insert("org_roles".to_owned(), json!(org_roles));
-    put_or_point(app, into, "project_roles", json!(project_roles), application);
+    put_or_point(app, into, "project_roles", json!(project_roles), budget);
 }
 
 /// A claim that is too large for a token is found at userinfo (distributed claims, OpenID Connect Core §5.6.2).
-fn put_or_point(app: &App, into: &mut Map<String, Value>, name: &str, value: Value, application: &Application) {
-    if value.to_string().len() <= application.claims_budget {
+pub(super) fn put_or_point(app: &App, into: &mut Map<String, Value>, name: &str, value: Value, budget: usize) {
+    if value.to_string().len() <= budget {
         into.insert(name.to_owned(), value);
         return;
     }

@@ -1,24 +1,33 @@
 //! The deeds: one file for each, load → decide → write → enqueue. Whatever edge asks, it asks here.
 
 pub mod accept_token;
+pub mod access_key;
 pub mod apply_file;
+pub mod audit;
 pub mod authenticate_client;
 pub mod authorize;
 pub mod bootstrap;
 pub mod change_access;
 pub mod client_credentials;
+pub mod device;
 pub mod end_sessions;
 pub mod exchange_code;
+pub mod export;
 pub mod find_application;
 pub mod issue;
+pub mod new_password;
 pub mod note_use;
+pub mod reach;
 pub mod record_tokens;
 pub mod refresh;
+pub mod repeatable;
 pub mod revoke;
 pub mod rotate_keys;
 pub mod sign_in;
 pub mod sign_out;
+pub mod simulate;
 pub mod userinfo;
+pub mod webhook;
 
 use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::outside::hasher::Busy;

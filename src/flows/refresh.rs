@@ -9,6 +9,8 @@
 //! who has seen one could end the family by sending rubbish under its name. With it, what ends a family is a token
 //! that was really issued once.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -25,11 +27,12 @@ use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::audit::{Event, note};
 use crate::store::db::Conn;
 use crate::store::families::{self, Family};
+use crate::store::memberships;
 
 /// Characters of the tag: 128 bits.
 const TAG: usize = 22;
 
-/// Refreshes: new tokens from what the person holds now.
+/// Refreshes: new tokens from what the person holds now, for a caller at an address that the organisation allows.
 ///
 /// # Errors
 /// `invalid_request` without a token, `invalid_scope` for more than was granted, else `invalid_grant`.
@@ -38,6 +41,7 @@ pub async fn refresh(
     conn: &mut Conn,
     application: &Application,
     params: &Params,
+    address: IpAddr,
 ) -> Result<issue::Tokens, Fault> {
     let text = params.get("refresh_token").ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
     let (id, presented) = parse(app, text).ok_or_else(invalid_grant)?;
@@ -53,7 +57,10 @@ pub async fn refresh(
         if family.standing.judge(now).is_err() || now >= family.idle_until {
             return Err(invalid_grant());
         }
-        let family = narrowed(family, params)?;
+        admitted(conn, &family, application.is_public().then_some(address)).await?;
+        let mut family = narrowed(family, params)?;
+        // What the application may not ask for any more is not given any more.
+        family.granted.scopes = application.permitted_scopes(&family.granted.scopes);
         if let Some(successor) = advance(app, &family, &presented, application, now).await? {
             let mut tokens = issue::for_family(app, conn, &family, application, false).await?;
             tokens.refresh_token = Some(successor);
@@ -61,6 +68,22 @@ pub async fn refresh(
         }
     }
     Err(OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many requests with the same token; try again").into())
+}
+
+/// The member may use the application, and come from this address, which is known of public applications alone: a
+/// confidential one asks from its own server. Nothing is written: what is refused here is honoured again from an allowed
+/// address.
+async fn admitted(conn: &mut Conn, family: &Family, address: Option<IpAddr>) -> Result<(), Fault> {
+    let Some((_, member)) = &family.holding.member else {
+        return Ok(());
+    };
+    let conditions = memberships::conditions(conn, member).await?.ok_or_else(invalid_grant)?;
+    let application = &family.holding.application;
+    let admitted = match address {
+        Some(_) => conditions.admit(application, address),
+        None => conditions.may_use(application),
+    };
+    admitted.map_err(|_| invalid_grant())
 }
 
 /// The successor's text; `None` when the family moved on between reading and writing.

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::introspection::{active, inactive, may_see};
 use crate::domain::oidc::access_token;
+use crate::kernel::id::AccessKeyId;
 use crate::kernel::time::UnixMillis;
 use crate::store::db::Conn;
 use crate::store::families;
@@ -80,13 +81,25 @@ pub async fn revoke(app: &App, application: &Application, token: &str) -> Result
             .await;
         return Ok(ended?);
     }
-    let Ok(claims) = app.keyring.verify(token, &[access_token::TYP], now) else {
+    access_token_of(app, &application.client_id, token).await
+}
+
+/// Revokes an API token by the access key that it was made from; others are answered alike and nothing happens.
+///
+/// # Errors
+/// As [`revoke`].
+pub async fn revoke_by_key(app: &App, key: &AccessKeyId, token: &str) -> Result<(), Fault> {
+    access_token_of(app, key.as_str(), token).await
+}
+
+async fn access_token_of(app: &App, client_id: &str, token: &str) -> Result<(), Fault> {
+    let Ok(claims) = app.keyring.verify(token, &[access_token::TYP], app.now()) else {
         return Ok(());
     };
     let (Some(jti), Some(exp)) = (text(&claims, "jti"), claims.get("exp").and_then(Value::as_i64)) else {
         return Ok(());
     };
-    if text(&claims, "client_id") != Some(&application.client_id) {
+    if text(&claims, "client_id") != Some(client_id) {
         return Ok(());
     }
     let (jti, expires_at) = (jti.to_owned(), UnixMillis::from_seconds(exp));

@@ -149,7 +149,8 @@ async fn rotate_one(app: &App, alg: Alg, newest_before: UnixMillis) -> Result<Op
     let mut key = make(app, alg, app.now(), app.now()).await?;
     let kid = key.kid.clone();
     let wait = app.config.keys.jwks_max_age_secs * SECOND + SEEN_WITHIN;
-    let longest = app.config.tokens.access_secs.max(app.config.tokens.id_secs) * SECOND + MINUTE;
+    let tokens = &app.config.tokens;
+    let longest = tokens.access_secs.max(tokens.id_secs).max(tokens.api_secs) * SECOND + MINUTE;
     let clock = app.clock.clone();
     let made: Result<bool, sqlx::Error> = app
         .db

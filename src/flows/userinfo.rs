@@ -17,9 +17,12 @@ use crate::store::{applications, users};
 pub async fn claims(app: &App, token: &str) -> Result<Map<String, Value>, Fault> {
     let invalid = || OAuthError::new(ErrorCode::InvalidToken, "the access token is not valid");
     let mut conn = app.db.read().await?;
-    let Some(Accepted { family: Some(family), claims: token }) = accept(app, &mut conn, token).await? else {
-        return Err(invalid().into());
-    };
+    let Accepted { family, claims: token, tool } = accept(app, &mut conn, token).await?.ok_or_else(invalid)?;
+    if tool.is_some() {
+        // A tool never asked who somebody is, and can't.
+        return Err(OAuthError::new(ErrorCode::InsufficientScope, "userinfo is about people, not tools").into());
+    }
+    let family = family.ok_or_else(invalid)?;
     let scopes =
         scope::Scopes::parse(super::accept_token::text(&token, "scope").unwrap_or_default()).unwrap_or_default();
     if !scopes.contains(scope::OPENID) {

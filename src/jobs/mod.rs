@@ -3,6 +3,7 @@
 mod keys;
 mod outbox;
 mod sweep;
+pub mod unused;
 
 use std::future::Future;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
     tracker.spawn(keys::run(app.clone(), stop.clone()));
     tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), sweep::windows));
     tracker.spawn(every(Duration::from_mins(5), stop.clone(), app.clone(), sweep::prune));
+    tracker.spawn(every(Duration::from_hours(1), stop.clone(), app.clone(), unused::suspend));
     tracker.spawn(every(Duration::from_secs(5), stop, app.clone(), record_tokens::write_tally));
     tracker.close();
     tracker

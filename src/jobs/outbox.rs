@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,11 +15,12 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::domain::oauth::application::ApplicationState;
 use crate::domain::oidc::logout_token;
-use crate::kernel::id::ApplicationId;
+use crate::flows::webhook;
+use crate::kernel::id::{AlertId, ApplicationId};
 use crate::kernel::time::{DAY, HOUR, SECOND, UnixMillis};
 use crate::outside::relying_party::SendError;
-use crate::store::applications;
 use crate::store::outbox::{self, Leased, Message, Outcome};
+use crate::store::{alerts, applications};
 
 /// So many rows are leased at once …
 const BATCH: i64 = 128;
@@ -31,6 +33,8 @@ const LEASE: i64 = 60 * SECOND;
 const LEASE_MARGIN: i64 = 10 * SECOND;
 /// While a receiver doesn't answer, it is left alone for so many milliseconds.
 const LEFT_ALONE: i64 = 5 * SECOND;
+/// A receiver that takes so many milliseconds for one message is left alone too.
+const SLOW: i64 = 2 * SECOND;
 /// Other nodes' rows, and those whose bell was missed, are looked for this often.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -43,16 +47,16 @@ struct Line {
 
 /// The lines, by receiver.
 #[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<HashMap<ApplicationId, Arc<Line>>>>);
+struct Lines(Arc<Mutex<HashMap<String, Arc<Line>>>>);
 
 impl Lines {
-    fn of(&self, receiver: &ApplicationId) -> Arc<Line> {
+    fn of(&self, receiver: &str) -> Arc<Line> {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() > 10_000 {
             lines.retain(|_, line| Arc::strong_count(line) > 1);
         }
         let new = || Arc::new(Line { places: Semaphore::new(AT_ONCE), left_alone_until: Mutex::new(UnixMillis::MIN) });
-        lines.entry(receiver.clone()).or_insert_with(new).clone()
+        lines.entry(receiver.to_owned()).or_insert_with(new).clone()
     }
 }
 
@@ -105,9 +109,19 @@ async fn deliver(app: App, line: Arc<Line>, row: Leased) {
     let outcome = if app.now() < left_alone {
         later(&app, &row, "put off: the receiver does not answer")
     } else {
-        match &row.message {
+        let begun = app.now();
+        let outcome = match &row.message {
             Message::BackchannelLogout { user, sid } => logout(&app, &line, &row, (user.as_str(), sid.as_str())).await,
+            Message::Webhook { event } => hook(&app, &line, &row, event).await,
+            // It is never leased.
+            Message::Mail { .. } => later(&app, &row, "mail is not delivered here"),
+        };
+        // Those behind a slow one are put off like those behind a dead one: they must not fill the hand.
+        if app.now().since(begun) >= SLOW {
+            let mut until = line.left_alone_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *until = app.now().plus(LEFT_ALONE);
         }
+        outcome
     };
     if let Err(error) = outbox::settle(&app.db, vec![(row.id, outcome)], app.now()).await {
         tracing::error!(%error, "a delivery was not noted; it will be made again");
@@ -116,7 +130,7 @@ async fn deliver(app: App, line: Arc<Line>, row: Leased) {
 
 async fn logout(app: &App, line: &Line, row: &Leased, of: (&str, &str)) -> Outcome {
     let found = match app.db.read().await {
-        Ok(mut conn) => applications::find(&mut conn, &row.receiver).await,
+        Ok(mut conn) => applications::find(&mut conn, &ApplicationId::trusted(row.receiver.clone())).await,
         Err(error) => Err(error),
     };
     let application = match found {
@@ -134,10 +148,37 @@ async fn logout(app: &App, line: &Line, row: &Leased, of: (&str, &str)) -> Outco
     let Ok(token) = app.keyring.sign(application.id_token_alg, logout_token::TYP, &claims, now) else {
         return later(app, row, "no key signs");
     };
-    match app.relying_party.post_form(uri, &[("logout_token", &token)]).await {
+    let answer = app.relying_party.post_form(uri, &[("logout_token", &token)]).await;
+    // Back-Channel Logout 1.0 §2.8: 400 says that the token was not understood; it won't be the next time either.
+    judged(app, line, row, answer, 400)
+}
+
+async fn hook(app: &App, line: &Line, row: &Leased, event: &Value) -> Outcome {
+    let alert = AlertId::trusted(row.receiver.clone());
+    let found = match app.db.read().await {
+        Ok(mut conn) => alerts::webhook(&mut conn, &alert).await,
+        Err(error) => Err(error),
+    };
+    let target = match found {
+        Ok(Some(target)) => target,
+        Ok(None) => return Outcome::GivenUp("the rule is gone, disabled, or tells in another way".to_owned()),
+        Err(_) => return later(app, row, "the database failed"),
+    };
+    let body = event.to_string();
+    let Some(headers) = webhook::headers(app, &alert, &target.sealed, &row.id, &body) else {
+        return Outcome::GivenUp("the signing secret can't be opened".to_owned());
+    };
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let answer = app.relying_party.post_json(&target.url, &headers, body).await;
+    // 410: nobody listens there any more (Standard Webhooks, "Operational considerations").
+    judged(app, line, row, answer, 410)
+}
+
+/// What comes of an answer; one status is the receiver's word that trying again is of no use.
+fn judged(app: &App, line: &Line, row: &Leased, answer: Result<u16, SendError>, hopeless: u16) -> Outcome {
+    match answer {
         Ok(status) if (200..300).contains(&status) => Outcome::Sent(status.to_string()),
-        // Back-Channel Logout 1.0 §2.8: 400 says that the token was not understood; it won't be the next time either.
-        Ok(400) => Outcome::GivenUp("400".to_owned()),
+        Ok(status) if status == hopeless => Outcome::GivenUp(status.to_string()),
         Ok(status) => later(app, row, &status.to_string()),
         Err(SendError::BadUrl | SendError::Refused) => Outcome::GivenUp("the address may not be called".to_owned()),
         Err(error) => {

@@ -3,6 +3,7 @@
 //! Nothing here knows the database or the web; the pure floors below never reach up to it. The system's time
 //! is read in [`clock`] alone, and chance comes from [`chance`] alone.
 
+pub mod api_client;
 pub mod chance;
 pub mod client_assertion;
 pub mod clock;
@@ -12,3 +13,4 @@ pub mod instance_key;
 pub mod keyring;
 pub mod relying_party;
 pub mod sealer;
+pub mod webhook;

@@ -1,5 +1,5 @@
-//! Posting to relying parties (back-channel logout, OpenID Connect Back-Channel Logout 1.0 §2.5): one form, one
-//! status, nothing else.
+//! Posting to relying parties (back-channel logout, OpenID Connect Back-Channel Logout 1.0 §2.5) and to webhooks: one
+//! form or one JSON text, one status, nothing else.
 //!
 //! No redirects, no proxy, no cookies; five seconds in all; the body is read up to 64 KiB and thrown away. Hosts
 //! that the operator lists are trusted with http and with any address; all others get https and [`guard`].
@@ -13,8 +13,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, RequestBuilder};
 use url::{Host, Url};
 
 use crate::outside::guard;
@@ -105,21 +106,45 @@ impl RelyingParty {
     /// See [`SendError`]. No variant holds anything that the other side said.
     pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, SendError> {
         let (url, client) = self.admit(url)?;
-        let mut answer = client.post(url).form(fields).send().await.map_err(|failed| why(&failed))?;
-        let status = answer.status().as_u16();
-        let mut read = 0;
-        // The status is the answer; a body that is cut off or never ends changes nothing about it.
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            read += chunk.len();
-            if read > MOST_BODY_BYTES {
-                break;
-            }
+        status(client.post(url).form(fields)).await
+    }
+
+    /// Posts a JSON text with some headers and gives the status of the answer, whatever it is.
+    ///
+    /// # Errors
+    /// As [`RelyingParty::post_form`].
+    pub async fn post_json(&self, url: &str, headers: &[(&str, &str)], json: String) -> Result<u16, SendError> {
+        let (url, client) = self.admit(url)?;
+        let mut request = client.post(url).header(CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        Ok(status)
+        status(request.body(json)).await
+    }
+
+    /// Whether a URL may be called, as far as can be said without asking for its name's addresses: those are looked at
+    /// when it is called.
+    ///
+    /// # Errors
+    /// [`SendError::BadUrl`] or [`SendError::Refused`].
+    pub fn may_call(&self, url: &str) -> Result<(), SendError> {
+        self.judge(url).map(|_| ())
     }
 
     /// The parsed URL and the client it may be called with.
     fn admit(&self, url: &str) -> Result<(Url, &Client), SendError> {
+        let (url, listed) = self.judge(url)?;
+        let client = if listed {
+            self.0.open.get_or_init(|| self.0.build(false))
+        } else {
+            self.0.guarded.get_or_init(|| self.0.build(true))
+        };
+        let client = client.as_ref().ok_or(SendError::Certificates)?;
+        Ok((url, client))
+    }
+
+    /// The parsed URL, and whether the operator lists its host.
+    fn judge(&self, url: &str) -> Result<(Url, bool), SendError> {
         let url = Url::parse(url).map_err(|_| SendError::BadUrl)?;
         let host = url.host().ok_or(SendError::BadUrl)?;
         let port = url.port_or_known_default().ok_or(SendError::BadUrl)?;
@@ -128,22 +153,37 @@ impl RelyingParty {
         }
         let name = host.to_string();
         let listed = self.0.listed.iter().any(|one| one.host == name && one.port.is_none_or(|only| only == port));
-        let client = if listed {
-            self.0.open.get_or_init(|| self.0.build(false))
-        } else {
-            let public = match host {
-                Host::Ipv4(address) => guard::is_public(address.into()),
-                Host::Ipv6(address) => guard::is_public(address.into()),
-                Host::Domain(_) => true,
-            };
-            if url.scheme() != "https" || !public {
-                return Err(SendError::Refused);
-            }
-            self.0.guarded.get_or_init(|| self.0.build(true))
+        let public = match host {
+            Host::Ipv4(address) => guard::is_public(address.into()),
+            Host::Ipv6(address) => guard::is_public(address.into()),
+            // Names of the machine itself (RFC 6761 §6.3); others are looked at when they are resolved.
+            Host::Domain(name) => !is_localhost(name),
         };
-        let client = client.as_ref().ok_or(SendError::Certificates)?;
-        Ok((url, client))
+        if !listed && (url.scheme() != "https" || !public) {
+            return Err(SendError::Refused);
+        }
+        Ok((url, listed))
     }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// The status of the answer to a request.
+async fn status(request: RequestBuilder) -> Result<u16, SendError> {
+    let mut answer = request.send().await.map_err(|failed| why(&failed))?;
+    let status = answer.status().as_u16();
+    let mut read = 0;
+    // The status is the answer; a body that is cut off or never ends changes nothing about it.
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        read += chunk.len();
+        if read > MOST_BODY_BYTES {
+            break;
+        }
+    }
+    Ok(status)
 }
 
 impl Inner {
@@ -240,7 +280,9 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = String::new();
             let mut buffer = [0; 4096];
-            while !request.contains("\r\n\r\n") || !request.ends_with("token=a%2Bb") {
+            let whole =
+                |text: &str| text.contains("\r\n\r\n") && (text.ends_with("token=a%2Bb") || text.ends_with('}'));
+            while !whole(&request) {
                 let read = stream.read(&mut buffer).await.unwrap();
                 request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
             }
@@ -270,6 +312,29 @@ mod tests {
             request.contains("content-type: application/x-www-form-urlencoded")
                 && request.ends_with("logout_token=a%2bb")
         );
+    }
+
+    #[tokio::test]
+    async fn a_json_text_goes_out_as_it_is_with_its_headers() {
+        let (port, task) = server(Some("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n".to_owned())).await;
+        let client = allowing(&["127.0.0.1"]);
+        let url = format!("http://127.0.0.1:{port}/hook");
+        let text = "{\"a\": \"ü\"}".to_owned();
+        assert_eq!(client.post_json(&url, &[("webhook-id", "out_1")], text).await, Ok(410));
+        let request = task.await.unwrap();
+        assert!(request.ends_with("\r\n\r\n{\"a\": \"ü\"}") && request.contains("webhook-id: out_1\r\n"), "{request}");
+        assert!(request.contains("content-type: application/json\r\n"), "{request}");
+    }
+
+    #[test]
+    fn whether_a_url_may_be_called_is_known_without_calling_it() {
+        let client = allowing(&["127.0.0.1:9000"]);
+        assert_eq!(client.may_call("https://hooks.example.com/a"), Ok(()));
+        assert_eq!(client.may_call("http://127.0.0.1:9000/a"), Ok(()));
+        for url in ["http://hooks.example.com/", "https://10.0.0.1/", "https://localhost./", "https://a.localhost/"] {
+            assert_eq!(client.may_call(url), Err(SendError::Refused), "{url}");
+        }
+        assert_eq!(client.may_call("https://user@hooks.example.com/"), Err(SendError::BadUrl));
     }
 
     #[tokio::test]

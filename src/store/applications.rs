@@ -2,7 +2,7 @@
 
 use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
 use crate::domain::oauth::application::Application;
-use crate::kernel::id::{ApplicationId, OrgId};
+use crate::kernel::id::{ApplicationId, MembershipId, OrgId};
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
 
@@ -92,6 +92,27 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<Application>> {
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
+/// Has registrations take turns, whosever they are: a row that each of them writes until it is committed.
+///
+/// # Errors
+/// The database's.
+pub async fn take_turns(tx: &mut Tx) -> Result<()> {
+    tx.query("UPDATE instance SET value = value WHERE name = 'schema'").execute().await.map(|_| ())
+}
+
+/// Makes a member answer for an application, or nobody.
+///
+/// # Errors
+/// The database's.
+pub async fn set_owner(tx: &mut Tx, id: &ApplicationId, owner: Option<&MembershipId>) -> Result<()> {
+    tx.query("UPDATE applications SET owner_id = $2 WHERE id = $1")
+        .bind(id.as_str().to_owned())
+        .bind(owner.map(|id| id.as_str().to_owned()))
+        .execute()
+        .await
+        .map(|_| ())
+}
+
 /// Writes a registration, new or instead of the one before; `updated_at` always moves on.
 ///
 /// # Errors
@@ -159,6 +180,7 @@ pub async fn remove(tx: &mut Tx, id: &ApplicationId) -> Result<()> {
         "DELETE FROM entry_applications WHERE application_id = $1",
         "DELETE FROM consents WHERE application_id = $1",
         "DELETE FROM used_assertions WHERE application_id = $1",
+        "DELETE FROM device_grants WHERE application_id = $1",
         "DELETE FROM token_families WHERE application_id = $1",
         "DELETE FROM applications WHERE id = $1",
     ] {

@@ -134,12 +134,12 @@ pub async fn same(conn: &mut Conn, org: &OrgId, binding: &Binding) -> Result<boo
     Ok(row.is_some())
 }
 
-pub(super) async fn insert(tx: &mut Tx, org: &OrgId, binding: &Binding, at: UnixMillis) -> Result<()> {
+pub(super) async fn insert(tx: &mut Tx, org: &OrgId, binding: &Binding, at: UnixMillis, author: &str) -> Result<()> {
     let (scope, project) = scope(&binding.scope);
     let (member, group) = subject(&binding.subject);
     tx.query(
         "INSERT INTO bindings (id, org_id, role, scope, project_id, membership_id, group_id, not_before, not_after, source,
-         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'local', $10)",
+         created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'local', $10, $11)",
     )
     .bind(binding.id.as_str().to_owned())
     .bind(org.as_str().to_owned())
@@ -151,6 +151,7 @@ pub(super) async fn insert(tx: &mut Tx, org: &OrgId, binding: &Binding, at: Unix
     .bind(binding.window.not_before.0)
     .bind(binding.window.not_after.0)
     .bind(at.0)
+    .bind(author.to_owned())
     .execute()
     .await
     .map(|_| ())

@@ -19,6 +19,18 @@ pub async fn find(conn: &mut Conn, user: &UserId, application: &ApplicationId) -
     Ok(row.and_then(|(text,)| Scopes::parse(&text).ok()))
 }
 
+/// Forgets what everybody allowed an application: each is asked again.
+///
+/// # Errors
+/// The database's.
+pub async fn forget(tx: &mut Tx, application: &ApplicationId) -> Result<()> {
+    tx.query("DELETE FROM consents WHERE application_id = $1")
+        .bind(application.as_str().to_owned())
+        .execute()
+        .await
+        .map(|_| ())
+}
+
 /// Remembers what a person allows from now on.
 ///
 /// # Errors

@@ -119,8 +119,9 @@ impl SessionStore for CookieStore {
         let row: Option<(String, i64, i64)> = conn
             .query(
                 "SELECT s.data, s.expires_at, s.last_used_at FROM sessions s JOIN users u ON u.id = s.user_id
+                 LEFT JOIN orgs o ON o.id = u.org_id
                  WHERE s.cookie_hash = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND s.last_used_at > $3
-                   AND u.state = 'active'",
+                   AND u.state = 'active' AND COALESCE(o.state, 'active') = 'active'",
             )
             .bind(hash(id))
             .bind(now.0)

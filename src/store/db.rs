@@ -8,7 +8,6 @@
 //! every caller. On SQLite all writers share one connection and one commit (group commit): each job runs in its own
 //! savepoint, and its caller goes on when the COMMIT has reached the disk. On PostgreSQL each job is a transaction.
 
-use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,39 +142,37 @@ impl Conn {
         }
     }
 
-    /// A statement with one list: `@` stands for the list's placeholders, and `$$1`, `$$2`… for the parameters that
-    /// are bound after it.
+    /// A statement with one list: `@` stands for the list, and `$$1`, `$$2`… for the parameters that are bound after it.
     ///
-    /// The list's length is rounded up to a power of two by repeating its last member, so that the number of distinct
-    /// texts (and prepared statements) stays small. Give at most [`LIST`] members at a time; an empty list matches
-    /// nothing, for no id of ours is empty.
+    /// Give at most [`LIST`] members at a time; an empty list matches nothing.
+    ///
+    /// # Why
+    /// The list travels as one parameter, an array or a JSON text: a placeholder for each member would be another text for
+    /// each length, and the embedded database looks placeholders up one after the other.
     pub fn query_in<'t>(&'t mut self, sql: &'static str, list: &[String]) -> Query<'t> {
         STATEMENTS.fetch_add(1, Ordering::Relaxed);
-        let padded = list.len().max(1).next_power_of_two();
-        let mut marks = String::with_capacity(padded * 5);
-        for n in 1..=padded {
-            let _ = write!(marks, "{}${n}", if n == 1 { "" } else { "," });
-        }
-        let mut text = sql.replacen('@', &marks, 1);
-        for other in 1..=9 {
-            text = text.replace(&format!("$${other}"), &format!("${}", padded + other));
-        }
-        // Only placeholders were put into a text that is 'static.
-        let text = AssertSqlSafe(text);
-        let mut query = match self {
-            Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(text)),
-            Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(text)),
+        let members = match self {
+            Self::Sqlite(_) => "SELECT value FROM json_each($1)",
+            Self::Postgres(_) => "SELECT unnest($1::text[])",
         };
-        let last = list.last().cloned().unwrap_or_default();
-        for n in 0..padded {
-            query = query.bind(list.get(n).cloned().unwrap_or_else(|| last.clone()));
+        let mut text = sql.replacen('@', members, 1);
+        for other in 1..=9 {
+            text = text.replace(&format!("$${other}"), &format!("${}", other + 1));
         }
-        query
+        // Only what stands above was put into a text that is 'static.
+        let text = AssertSqlSafe(text);
+        match self {
+            Self::Sqlite(c) => {
+                let list = serde_json::Value::from(list.to_vec()).to_string();
+                Query::Sqlite(&mut *c, sqlx::query(text).bind(list))
+            }
+            Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(text).bind(list.to_vec())),
+        }
     }
 }
 
 /// The most members that [`Conn::query_in`] takes at a time.
-pub const LIST: usize = 1024;
+pub const LIST: usize = 4096;
 
 /// A statement on its way.
 #[must_use]
@@ -350,7 +347,9 @@ impl Database {
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(512)
             .pragma("journal_size_limit", "67108864")
-            .pragma("cache_size", "-4096");
+            .pragma("cache_size", "-4096")
+            // Pages are read where the system keeps them, not copied: they don't count as the process's own memory.
+            .pragma("mmap_size", "1073741824");
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .test_before_acquire(false)

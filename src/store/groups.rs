@@ -2,7 +2,7 @@
 
 use super::db::{Cells, Conn, Record, Result};
 use crate::domain::source::Source;
-use crate::kernel::id::{GroupId, MembershipId, OrgId};
+use crate::kernel::id::{GroupId, MembershipId, OrgId, UserId};
 
 /// A group.
 #[derive(Clone, Debug)]
@@ -62,6 +62,60 @@ pub async fn member_ids(conn: &mut Conn, group: &GroupId) -> Result<Vec<Membersh
         .all()
         .await?;
     Ok(rows.into_iter().map(|(id,)| MembershipId::trusted(id)).collect())
+}
+
+/// How many are in a group.
+///
+/// # Errors
+/// The database's.
+pub async fn count_members(conn: &mut Conn, group: &GroupId) -> Result<i64> {
+    let (count,): (i64,) = conn
+        .query("SELECT COUNT(*) FROM group_members WHERE group_id = $1")
+        .bind(group.as_str().to_owned())
+        .one()
+        .await?;
+    Ok(count)
+}
+
+/// A member of a group, as lists show it.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The membership.
+    pub member: MembershipId,
+    /// The account.
+    pub user: UserId,
+    /// Its user name.
+    pub user_name: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Record for Member {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self {
+            member: MembershipId::trusted(cells.take()?),
+            user: UserId::trusted(cells.take()?),
+            user_name: cells.take()?,
+            name: cells.take()?,
+        })
+    }
+}
+
+/// So many members of a group, those behind a membership, in the order of their ids.
+///
+/// # Errors
+/// The database's.
+pub async fn members_page(conn: &mut Conn, group: &GroupId, after: &str, limit: usize) -> Result<Vec<Member>> {
+    conn.query(
+        "SELECT e.membership_id, u.id, u.user_name, u.name
+         FROM group_members e JOIN memberships m ON m.id = e.membership_id JOIN users u ON u.id = m.user_id
+         WHERE e.group_id = $1 AND e.membership_id > $2 ORDER BY e.membership_id LIMIT $3",
+    )
+    .bind(group.as_str().to_owned())
+    .bind(after.to_owned())
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .all()
+    .await
 }
 
 /// The groups that a member is in.

@@ -1,9 +1,10 @@
 //! The outbox: what must still be told to somebody outside. Rows are leased, so that several nodes can share the work.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::db::{Cells, Conn, Database, Record, Result, Tx, corrupt};
-use crate::kernel::id::{ApplicationId, ChangeId, EntryId, OutboxId, UserId};
+use crate::kernel::id::{ChangeId, EntryId, OutboxId, UserId};
 use crate::kernel::time::UnixMillis;
 
 /// What is to be told.
@@ -17,6 +18,29 @@ pub enum Message {
         /// The `sid`.
         sid: EntryId,
     },
+    /// An event that a rule of alerts tells of by a signed POST.
+    Webhook {
+        /// What is posted.
+        event: Value,
+    },
+    /// An event that a rule of alerts tells of by mail. It waits: nothing here delivers mail.
+    Mail {
+        /// The rule's name.
+        rule: String,
+        /// What the mail tells.
+        event: Value,
+    },
+}
+
+impl Message {
+    /// The word in the database.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::BackchannelLogout { .. } => "backchannel_logout",
+            Self::Webhook { .. } => "webhook",
+            Self::Mail { .. } => "mail",
+        }
+    }
 }
 
 /// A row to be written.
@@ -24,8 +48,8 @@ pub enum Message {
 pub struct NewRow {
     /// Its id; the logout token's `jti` is made of it and the attempt.
     pub id: OutboxId,
-    /// The application that is told.
-    pub receiver: ApplicationId,
+    /// Who is told: an application's id, an alert's id, or an address.
+    pub receiver: String,
     /// The change that it comes from, if one.
     pub change: Option<ChangeId>,
     /// What is told.
@@ -39,10 +63,11 @@ pub struct NewRow {
 pub async fn put(tx: &mut Tx, row: &NewRow, now: UnixMillis) -> Result<()> {
     tx.query(
         "INSERT INTO outbox (id, kind, receiver, change_id, payload, state, attempts, next_at, leased_until, created_at)
-         VALUES ($1, 'backchannel_logout', $2, $3, $4, 'waiting', 0, $5, 0, $5)",
+         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, 0, $6)",
     )
     .bind(row.id.as_str().to_owned())
-    .bind(row.receiver.as_str().to_owned())
+    .bind(row.message.kind())
+    .bind(row.receiver.clone())
     .bind(row.change.as_ref().map(|id| id.as_str().to_owned()))
     .bind(serde_json::to_string(&row.message).map_err(|e| corrupt(&e.to_string()))?)
     .bind(now.0)
@@ -51,13 +76,26 @@ pub async fn put(tx: &mut Tx, row: &NewRow, now: UnixMillis) -> Result<()> {
     .map(|_| ())
 }
 
+/// How many mails wait for an address.
+///
+/// # Errors
+/// The database's.
+pub async fn waiting_mail(conn: &mut Conn, address: &str) -> Result<i64> {
+    let (count,): (i64,) = conn
+        .query("SELECT COUNT(*) FROM outbox WHERE receiver = $1 AND state = 'waiting' AND kind = 'mail'")
+        .bind(address.to_owned())
+        .one()
+        .await?;
+    Ok(count)
+}
+
 /// A leased row.
 #[derive(Clone, Debug)]
 pub struct Leased {
     /// Its id.
     pub id: OutboxId,
-    /// The application that is told.
-    pub receiver: ApplicationId,
+    /// Who is told: an application's id, an alert's id, or an address.
+    pub receiver: String,
     /// What is told.
     pub message: Message,
     /// How often it was tried, this time included.
@@ -70,7 +108,7 @@ impl Record for Leased {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         Ok(Self {
             id: OutboxId::trusted(cells.take()?),
-            receiver: ApplicationId::trusted(cells.take()?),
+            receiver: cells.take()?,
             message: cells.json()?,
             attempts: cells.take()?,
             created_at: UnixMillis(cells.take()?),
@@ -78,7 +116,7 @@ impl Record for Leased {
     }
 }
 
-/// Leases at most `count` due rows until `until`; nobody else gets them before.
+/// Leases at most `count` due rows until `until`; nobody else gets them before. Mail is not among them.
 ///
 /// # Errors
 /// The database's.
@@ -89,8 +127,8 @@ pub async fn lease(db: &Database, count: i64, now: UnixMillis, until: UnixMillis
             // that it was leased meanwhile.
             tx.query(
                 "UPDATE outbox SET leased_until = $3, attempts = attempts + 1
-                 WHERE id IN (SELECT id FROM outbox WHERE state = 'waiting' AND next_at <= $1 AND leased_until <= $1
-                              ORDER BY next_at LIMIT $2)
+                 WHERE id IN (SELECT id FROM outbox WHERE state = 'waiting' AND kind <> 'mail' AND next_at <= $1
+                                AND leased_until <= $1 ORDER BY next_at LIMIT $2)
                    AND state = 'waiting' AND leased_until <= $1
                  RETURNING id, receiver, payload, attempts, created_at",
             )
@@ -146,23 +184,27 @@ pub async fn settle(db: &Database, outcomes: Vec<(OutboxId, Outcome)>, now: Unix
     .await
 }
 
-/// How many rows wait, were sent, and were given up.
+/// How many rows wait, were sent, and were given up, mail left out.
 ///
 /// # Errors
 /// The database's.
 pub async fn counts(conn: &mut Conn) -> Result<(i64, i64, i64)> {
-    let rows: Vec<(String, i64)> = conn.query("SELECT state, COUNT(*) FROM outbox GROUP BY state").all().await?;
+    let rows: Vec<(String, i64)> =
+        conn.query("SELECT state, COUNT(*) FROM outbox WHERE kind <> 'mail' GROUP BY state").all().await?;
     let of = |state: &str| rows.iter().find(|(s, _)| s == state).map_or(0, |(_, n)| *n);
     Ok((of("waiting"), of("sent"), of("given_up")))
 }
 
-/// When the next row is due that nobody has leased, if one waits.
+/// When the next row is due that nobody has leased, if one waits; mail is left out.
 ///
 /// # Errors
 /// The database's.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<UnixMillis>> {
     let row: Option<(Option<i64>,)> = conn
-        .query("SELECT MIN(CASE WHEN leased_until > next_at THEN leased_until ELSE next_at END) FROM outbox WHERE state = 'waiting'")
+        .query(
+            "SELECT MIN(CASE WHEN leased_until > next_at THEN leased_until ELSE next_at END) FROM outbox
+             WHERE state = 'waiting' AND kind <> 'mail'",
+        )
         .optional()
         .await?;
     Ok(row.and_then(|(at,)| at).map(UnixMillis))

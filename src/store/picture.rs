@@ -1,6 +1,7 @@
 //! Pictures of access: members, their groups and the bindings that reach them, loaded set-wise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::db::{Cells, Conn, LIST, Record, Result, corrupt};
 use crate::domain::access::claims::Project;
@@ -24,29 +25,53 @@ pub struct OrgFacts {
 /// A member's place and grants at one moment.
 #[derive(Clone, Debug)]
 pub struct Pictured {
+    /// Where the member stands.
+    pub place: Place,
+    /// What is held; members who hold the same for the same reasons share it.
+    pub grants: Arc<Grants>,
+}
+
+/// Where a member stands: what of a picture doesn't hang on bindings.
+#[derive(Clone, Debug)]
+pub struct Place {
     /// The organisation.
     pub org: OrgId,
-    /// The account.
-    pub user: UserId,
-    /// What is held.
-    pub grants: Grants,
+    /// The member as access sees it.
+    pub holder: Holder,
+    /// The account's user name.
+    pub user_name: String,
 }
 
-struct HolderRow {
-    org: OrgId,
-    holder: Holder,
+/// Between the parts of a row, and between rows, where many are put into one text: no name has these in it.
+const PART: &str = "\u{1f}";
+const ROW: &str = "\u{1e}";
+
+impl Place {
+    /// Reads id, organisation, account, the three states, the owner's mark, and the user name.
+    fn read(text: &str) -> Result<Self> {
+        let mut parts = text.splitn(8, PART);
+        let mut next = || parts.next().map(str::to_owned).ok_or_else(|| corrupt("a member's row"));
+        let id = MembershipId::trusted(next()?);
+        let (org, user) = (OrgId::trusted(next()?), UserId::trusted(next()?));
+        let states = [next()?, next()?, next()?];
+        let owner = next()? == "owner";
+        let active = states.iter().all(|state| state == "active");
+        Ok(Self { org, holder: Holder { id, user, active, owner, groups: BTreeSet::new() }, user_name: next()? })
+    }
 }
 
-impl Record for HolderRow {
+/// Many rows in one text; `None` for none.
+struct Gathered(Option<String>);
+
+impl Record for Gathered {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        let id = MembershipId::trusted(cells.take()?);
-        let org = OrgId::trusted(cells.take()?);
-        let user = UserId::trusted(cells.take()?);
-        let states: (String, String, String) = (cells.take()?, cells.take()?, cells.take()?);
-        let owner: Option<String> = cells.take()?;
-        let active = states.0 == "active" && states.1 == "active" && states.2 == "active";
-        let owner = owner.as_deref() == Some(id.as_str());
-        Ok(Self { org, holder: Holder { id, user, active, owner, groups: BTreeSet::new() } })
+        Ok(Self(cells.take()?))
+    }
+}
+
+impl Gathered {
+    fn rows(&self) -> impl Iterator<Item = &str> {
+        self.0.as_deref().into_iter().flat_map(|text| text.split(ROW))
     }
 }
 
@@ -86,9 +111,13 @@ pub enum Count {
     LiveAndDue,
 }
 
-/// The grants of many members, by two queries for each thousand of them and one for their groups' bindings.
+/// The grants of many members, by three statements for each few thousand of them and one for their groups' bindings.
 ///
 /// Members that are not there are not in the answer.
+///
+/// # Why
+/// A row that crosses from the embedded database's thread costs more than finding it: so thousands of rows come as one text.
+/// Members of the same groups without bindings of their own hold the same, which is worked out once.
 ///
 /// # Errors
 /// The database's.
@@ -99,55 +128,106 @@ pub async fn of_members(
     at: UnixMillis,
     count: Count,
 ) -> Result<BTreeMap<MembershipId, Pictured>> {
-    let mut pictured = BTreeMap::new();
+    let mut places = Vec::new();
     for chunk in members.chunks(LIST) {
         let ids: Vec<String> = chunk.iter().map(|id| id.as_str().to_owned()).collect();
-        let mut rows: Vec<HolderRow> = conn
+        places.extend(holders(conn, &ids).await?);
+    }
+    of_places(conn, places, orgs, at, count).await
+}
+
+/// As [`of_members`], for members of whom it is known where they stand: only bindings are read.
+///
+/// # Errors
+/// The database's.
+pub async fn of_places(
+    conn: &mut Conn,
+    rows: Vec<Place>,
+    orgs: &BTreeMap<OrgId, OrgFacts>,
+    at: UnixMillis,
+    count: Count,
+) -> Result<BTreeMap<MembershipId, Pictured>> {
+    let mut direct = Vec::new();
+    for chunk in rows.chunks(LIST) {
+        let ids: Vec<String> = chunk.iter().map(|row| row.holder.id.as_str().to_owned()).collect();
+        let own: Vec<BindingRow> = conn
             .query_in(
-                "SELECT m.id, m.org_id, m.user_id, m.state, u.state, o.state, o.owner_id
-                 FROM memberships m JOIN users u ON u.id = m.user_id JOIN orgs o ON o.id = m.org_id
-                 WHERE m.id IN (@)",
+                "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
+                 FROM bindings WHERE membership_id IN (@)",
                 &ids,
             )
             .all()
             .await?;
-        let edges: Vec<(String, String)> = conn
-            .query_in("SELECT membership_id, group_id FROM group_members WHERE membership_id IN (@)", &ids)
-            .all()
-            .await?;
-        let mut groups: BTreeMap<String, BTreeSet<GroupId>> = BTreeMap::new();
-        for (member, group) in edges {
-            groups.entry(member).or_default().insert(GroupId::trusted(group));
-        }
-        for row in &mut rows {
-            row.holder.groups = groups.remove(row.holder.id.as_str()).unwrap_or_default();
-        }
-        let bindings = bindings_of(conn, &ids, &rows, at, count).await?;
-        for HolderRow { org, holder } in rows {
+        direct.extend(own);
+    }
+    let bound: HashSet<MembershipId> = direct
+        .iter()
+        .filter_map(|row| match &row.0.subject {
+            Subject::Member(id) => Some(id.clone()),
+            Subject::Group(_) => None,
+        })
+        .collect();
+    let bindings = bindings_of(conn, direct, &rows, at, count).await?;
+    let mut alike: HashMap<(OrgId, bool, BTreeSet<GroupId>), Arc<Grants>> = HashMap::new();
+    let mut pictured = BTreeMap::new();
+    for Place { org, holder, user_name } in rows {
+        let work = || {
+            let facts = orgs.get(&org);
             let projects: Vec<ProjectId> =
-                orgs.get(&org).map(|facts| facts.projects.iter().map(|p| p.id.clone()).collect()).unwrap_or_default();
-            let grants = effective(&holder, &bindings, &projects, at);
-            pictured.insert(holder.id, Pictured { org, user: holder.user, grants });
-        }
+                facts.map(|facts| facts.projects.iter().map(|p| p.id.clone()).collect()).unwrap_or_default();
+            Arc::new(effective(&holder, &bindings, &projects, at))
+        };
+        let grants = if holder.owner || bound.contains(&holder.id) {
+            work()
+        } else {
+            alike.entry((org.clone(), holder.active, holder.groups.clone())).or_insert_with(work).clone()
+        };
+        pictured.insert(holder.id.clone(), Pictured { place: Place { org, holder, user_name }, grants });
     }
     Ok(pictured)
 }
 
+/// The places of at most [`LIST`] members.
+async fn holders(conn: &mut Conn, ids: &[String]) -> Result<Vec<Place>> {
+    let gathered: Gathered = conn
+        .query_in(
+            "SELECT string_agg(m.id || $$1 || m.org_id || $$1 || m.user_id || $$1 || m.state || $$1 || u.state || $$1
+               || o.state || $$1 || CASE WHEN o.owner_id = m.id THEN 'owner' ELSE '' END || $$1 || u.user_name, $$2)
+             FROM memberships m JOIN users u ON u.id = m.user_id JOIN orgs o ON o.id = m.org_id
+             WHERE m.id IN (@)",
+            ids,
+        )
+        .bind(PART)
+        .bind(ROW)
+        .one()
+        .await?;
+    let mut rows = gathered.rows().map(Place::read).collect::<Result<Vec<Place>>>()?;
+    let edges: Gathered = conn
+        .query_in(
+            "SELECT string_agg(membership_id || $$1 || group_id, $$2) FROM group_members WHERE membership_id IN (@)",
+            ids,
+        )
+        .bind(PART)
+        .bind(ROW)
+        .one()
+        .await?;
+    let mut groups: HashMap<&str, BTreeSet<GroupId>> = HashMap::new();
+    for (member, group) in edges.rows().filter_map(|edge| edge.split_once(PART)) {
+        groups.entry(member).or_default().insert(GroupId::trusted(group.to_owned()));
+    }
+    for row in &mut rows {
+        row.holder.groups = groups.remove(row.holder.id.as_str()).unwrap_or_default();
+    }
+    Ok(rows)
+}
+
 async fn bindings_of(
     conn: &mut Conn,
-    ids: &[String],
-    rows: &[HolderRow],
+    mut found: Vec<BindingRow>,
+    rows: &[Place],
     at: UnixMillis,
     count: Count,
 ) -> Result<Bindings> {
-    let mut found: Vec<BindingRow> = conn
-        .query_in(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE membership_id IN (@)",
-            ids,
-        )
-        .all()
-        .await?;
     let groups: BTreeSet<&GroupId> = rows.iter().flat_map(|row| &row.holder.groups).collect();
     let groups: Vec<String> = groups.into_iter().map(|id| id.as_str().to_owned()).collect();
     for chunk in groups.chunks(LIST) {

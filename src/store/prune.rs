@@ -10,6 +10,11 @@ const PRUNED: &[(&str, i64)] = &[
            (SELECT code_hash FROM authorization_codes WHERE expires_at < $1 LIMIT 1000)",
         HOUR,
     ),
+    (
+        "DELETE FROM device_grants WHERE device_hash IN
+           (SELECT device_hash FROM device_grants WHERE expires_at < $1 LIMIT 1000)",
+        HOUR,
+    ),
     ("DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT 1000)", HOUR),
     (
         "DELETE FROM used_assertions WHERE expires_at < $1 AND jti_hash IN
@@ -20,6 +25,12 @@ const PRUNED: &[(&str, i64)] = &[
     ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)", DAY),
     ("DELETE FROM signing_keys WHERE verify_until < $1", DAY),
     ("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE done_at < $1 LIMIT 1000)", 30 * DAY),
+    (
+        "DELETE FROM repeatable_requests WHERE created_at < $1 AND request_key IN
+           (SELECT request_key FROM repeatable_requests WHERE created_at < $1 LIMIT 1000)",
+        DAY,
+    ),
+    ("DELETE FROM access_keys WHERE id IN (SELECT id FROM access_keys WHERE ended_at < $1 LIMIT 1000)", 90 * DAY),
     ("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)", 90 * DAY),
 ];
 

@@ -28,7 +28,7 @@ pub async fn people(db: &Database, org: &OrgId, count: u64, now: UnixMillis) -> 
 }
 
 async fn person(tx: &mut Tx, org: &OrgId, number: u64, now: UnixMillis) -> Result<()> {
-    let user = UserId::fresh();
+    let (user, member) = (UserId::fresh(), MembershipId::fresh());
     let name = format!("person-{number}");
     tx.query(
         "INSERT INTO users (id, kind, org_id, realm, user_name, name, profile, state, source, must_change, failures,
@@ -43,19 +43,26 @@ async fn person(tx: &mut Tx, org: &OrgId, number: u64, now: UnixMillis) -> Resul
     .await?;
     tx.query("INSERT INTO identifiers (realm, name_key, user_id) VALUES ($1, $2, $3)")
         .bind(org.as_str().to_owned())
-        .bind(name)
+        .bind(name.clone())
         .bind(user.as_str().to_owned())
         .execute()
         .await?;
     tx.query(
-        "INSERT INTO memberships (id, org_id, user_id, state, source, acv, acv_least, epoch, created_at)
-         VALUES ($1, $2, $3, 'active', 'local', 1, 1, 1, $4)",
+        "INSERT INTO memberships (id, org_id, user_id, state, source, acv, acv_least, epoch, created_at, user_key)
+         VALUES ($1, $2, $3, 'active', 'local', 1, 1, 1, $4, $5)",
     )
-    .bind(MembershipId::fresh().into_string())
+    .bind(member.as_str().to_owned())
     .bind(org.as_str().to_owned())
     .bind(user.into_string())
     .bind(now.0)
+    .bind(name.clone())
     .execute()
-    .await
-    .map(|_| ())
+    .await?;
+    tx.query("INSERT INTO member_terms (org_id, term, membership_id) VALUES ($1, $2, $3)")
+        .bind(org.as_str().to_owned())
+        .bind(name.into_bytes())
+        .bind(member.into_string())
+        .execute()
+        .await
+        .map(|_| ())
 }

@@ -143,6 +143,83 @@ impl Record for Farewell {
     }
 }
 
+/// An entry of a member, and whether it is live.
+///
+/// # Errors
+/// The database's.
+pub async fn entry_of_member(
+    conn: &mut Conn,
+    org: &OrgId,
+    member: &MembershipId,
+    entry: &EntryId,
+) -> Result<Option<(EndedEntry, bool)>> {
+    struct Row(EndedEntry, bool);
+    impl Record for Row {
+        fn read(cells: &mut Cells<'_>) -> Result<Self> {
+            Ok(Self(EndedEntry::read(cells)?, cells.take::<Option<i64>>()?.is_none()))
+        }
+    }
+    let row: Option<Row> = conn
+        .query(
+            "SELECT id, session_id, ended_at FROM session_entries
+             WHERE id = $1 AND org_id = $2 AND membership_id = $3",
+        )
+        .bind(entry.as_str().to_owned())
+        .bind(org.as_str().to_owned())
+        .bind(member.as_str().to_owned())
+        .optional()
+        .await?;
+    Ok(row.map(|Row(entry, live)| (entry, live)))
+}
+
+/// Ends some entries, those among them that are live; which.
+///
+/// # Errors
+/// The database's.
+pub async fn end_entries(tx: &mut Tx, entries: &[EndedEntry], now: UnixMillis) -> Result<Vec<EndedEntry>> {
+    let mut ended = Vec::new();
+    for chunk in entries.chunks(LIST) {
+        let rows: Vec<EndedEntry> = tx
+            .query_in(
+                "UPDATE session_entries SET ended_at = $$1 WHERE id IN (@) AND ended_at IS NULL RETURNING id, session_id",
+                &texts(chunk, |entry| entry.id.as_str()),
+            )
+            .bind(now.0)
+            .all()
+            .await?;
+        ended.extend(rows);
+    }
+    Ok(ended)
+}
+
+/// The live entries of a member beyond the newest `most`. Those whose browser session is over, or stood idle since
+/// `idle_since`, count as none.
+///
+/// # Errors
+/// The database's.
+pub async fn surplus(
+    conn: &mut Conn,
+    member: &MembershipId,
+    most: u32,
+    now: UnixMillis,
+    idle_since: UnixMillis,
+) -> Result<Vec<EndedEntry>> {
+    let live: Vec<EndedEntry> = conn
+        .query(
+            "SELECT e.id, e.session_id FROM session_entries e JOIN sessions s ON s.id = e.session_id
+             JOIN memberships m ON m.id = e.membership_id
+             WHERE e.membership_id = $1 AND e.ended_at IS NULL AND e.expires_at > $2 AND e.epoch >= m.epoch
+               AND s.ended_at IS NULL AND s.expires_at > $2 AND s.last_used_at > $3
+             ORDER BY e.created_at DESC, e.id DESC",
+        )
+        .bind(member.as_str().to_owned())
+        .bind(now.0)
+        .bind(idle_since.0)
+        .all()
+        .await?;
+    Ok(live.into_iter().skip(most as usize).collect())
+}
+
 fn texts<T>(ids: &[T], text: impl Fn(&T) -> &str) -> Vec<String> {
     ids.iter().map(|id| text(id).to_owned()).collect()
 }

@@ -3,7 +3,7 @@
 use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::lockout::{Counter, Rule};
-use crate::domain::people::user::{Kind, UserState};
+use crate::domain::people::user::{AccessType, Kind, UserState};
 use crate::domain::source::Source;
 use crate::kernel::id::{OrgId, UserId};
 use crate::kernel::time::UnixMillis;
@@ -68,6 +68,22 @@ pub async fn find(conn: &mut Conn, id: &UserId) -> Result<Option<User>> {
         .await
 }
 
+/// How an account is used; `None` when it is not there.
+///
+/// # Errors
+/// The database's.
+pub async fn access_type(conn: &mut Conn, id: &UserId) -> Result<Option<AccessType>> {
+    struct Row(AccessType);
+    impl Record for Row {
+        fn read(cells: &mut Cells<'_>) -> Result<Self> {
+            Ok(Self(cells.parse()?))
+        }
+    }
+    let row: Option<Row> =
+        conn.query("SELECT access_type FROM users WHERE id = $1").bind(id.as_str().to_owned()).optional().await?;
+    Ok(row.map(|row| row.0))
+}
+
 /// The account that an identifier names in a realm.
 ///
 /// # Errors
@@ -83,7 +99,8 @@ pub async fn by_identifier(conn: &mut Conn, realm: &str, key: &str) -> Result<Op
     .await
 }
 
-/// What sign-in needs to know of an account that an identifier may mean.
+/// What sign-in needs to know of an account that an identifier may mean. One for keys alone, and one whose organisation
+/// is not active, count as suspended.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The account.
@@ -126,9 +143,10 @@ impl Record for Candidate {
 /// The database's.
 pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
     conn.query(
-        "SELECT u.id, u.kind, u.org_id, u.project_id, CASE WHEN u.access_type = 'key' THEN 'suspended' ELSE u.state END,
+        "SELECT u.id, u.kind, u.org_id, u.project_id,
+           CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
            u.password, u.must_change, u.failures, u.failures_since, u.locked_until
-         FROM identifiers i JOIN users u ON u.id = i.user_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
+         FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
     )
     .bind(key.to_owned())
     .all()
@@ -141,9 +159,10 @@ pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
 /// The database's.
 pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Result<Vec<Candidate>> {
     conn.query(
-        "SELECT u.id, u.kind, u.org_id, u.project_id, CASE WHEN u.access_type = 'key' THEN 'suspended' ELSE u.state END,
+        "SELECT u.id, u.kind, u.org_id, u.project_id,
+           CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
            u.password, u.must_change, u.failures, u.failures_since, u.locked_until
-         FROM identifiers i JOIN users u ON u.id = i.user_id
+         FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id
          WHERE i.name_key = $1 AND (i.realm = $2 OR (i.realm = 'own' AND EXISTS
            (SELECT 1 FROM memberships m WHERE m.user_id = u.id AND m.org_id = $2)))
          LIMIT 16",

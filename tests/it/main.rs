@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod admin;
 mod architecture;
 mod clients;
 mod oidc;
@@ -21,3 +22,4 @@ mod sign_in;
 mod source;
 mod support;
 mod tokens;
+mod tools;

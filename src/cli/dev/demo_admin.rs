@@ -16,6 +16,7 @@ use crate::cli::words::{self, count};
 use crate::domain::access::difference::Held;
 use crate::domain::access::{Binding, Role, Scope, Subject, Verdict};
 use crate::domain::change::{Actor, Change, Mode, Receipt};
+use crate::domain::source::Source;
 use crate::examples::shop::{Admin, Board, DemoPerson, ReceiptText, Row};
 use crate::flows::change_access::change_access;
 use crate::kernel::id::{BindingId, GroupId, MembershipId, UserId};
@@ -130,7 +131,9 @@ impl DemoAdmin {
             members.push(Member { id: member.id, user_name, name });
         }
         let mut with_members = Vec::new();
-        for group in groups::of_org(&mut conn, &org.id).await? {
+        for group in
+            groups::of_org(&mut conn, &org.id).await?.into_iter().filter(|group| group.source != Source::System)
+        {
             let inside = groups::member_ids(&mut conn, &group.id).await?;
             with_members.push((group, inside));
         }

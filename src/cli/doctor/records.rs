@@ -92,7 +92,7 @@ pub async fn outbox(report: &mut Report, db: &Database) -> anyhow::Result<()> {
     } else {
         let times = u64::try_from(given_up).unwrap_or_default();
         report.warn(
-            format_args!("applications could not be told of {}", count(times, "sign-out")),
+            format_args!("{} could not be delivered", count(times, "message")),
             "see that their backchannel_logout_uri answers; the sessions are over at Muster all the same",
         );
     }

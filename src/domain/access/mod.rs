@@ -4,6 +4,7 @@
 //! was lost and gained between two such pictures; [`verdict`](verdict::verdict) what a loss ends;
 //! [`explain`](explain::explain) every path to a role; [`claims`] what a token says of it; [`reach`] who may give what.
 
+pub mod account_roles;
 pub mod binding;
 pub mod claims;
 pub mod difference;

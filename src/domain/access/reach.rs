@@ -76,6 +76,14 @@ impl Reach {
         if grants.holds(&Role::OrgAdmin, &Scope::Org) {
             return true;
         }
+        // A role without a word of ours says something to applications alone: there is nothing to measure it by but itself.
+        // On a project its administrator decides.
+        let measured = !words(role, own).is_empty()
+            || grants.holds(role, scope)
+            || (matches!(scope, Scope::Project(_)) && grants.holds(&Role::ProjectAdmin, scope));
+        if !measured {
+            return false;
+        }
         match scope {
             Scope::Project(project) if self.allows_on(project, "project.members.write") => {
                 words(role, own).iter().all(|word| self.allows_on(project, word))

@@ -19,6 +19,8 @@ pub struct ApplicationTable {
     pub name: String,
     /// The slug of the organisation that it belongs to.
     pub organisation: Option<String>,
+    /// The user name of the person who answers for it, one of its organisation's; an absent one is not touched.
+    pub owner: Option<String>,
     /// An absent one is `active` for a new application, and not touched later.
     pub state: Option<ApplicationState>,
     /// How it authenticates.
@@ -79,7 +81,7 @@ pub struct ApplicationTable {
     pub claims_budget: usize,
 }
 
-mod defaults {
+pub(super) mod defaults {
     use super::{Alg, AuthMethod, Profile};
 
     pub const fn yes() -> bool {
@@ -125,6 +127,40 @@ impl ApplicationTable {
         }
     }
 
+    /// The table that describes a registration, in an organisation with this slug. Its secrets are not told.
+    #[must_use]
+    pub fn of(application: Application, organisation: Option<String>, owner: Option<String>) -> Self {
+        Self {
+            client_id: application.client_id,
+            name: application.name,
+            organisation,
+            owner,
+            state: Some(application.state),
+            auth_method: application.auth_method,
+            secret_env: None,
+            jwks: application.jwks,
+            redirect_uris: application.redirect_uris,
+            post_logout_redirect_uris: application.post_logout_redirect_uris,
+            grant_types: Some(application.grant_types),
+            scopes: Some(application.scopes),
+            require_pkce: application.require_pkce,
+            profile: application.profile,
+            id_token_alg: application.id_token_alg,
+            access_token_alg: application.access_token_alg,
+            resource: application.resource,
+            roles_in_id_token: application.roles_in_id_token,
+            allow_no_org: application.allow_no_org,
+            trusted: application.trusted,
+            logo_uri: application.logo_uri,
+            policy_uri: application.policy_uri,
+            tos_uri: application.tos_uri,
+            initiate_login_uri: application.initiate_login_uri,
+            backchannel_logout_uri: application.backchannel_logout_uri,
+            backchannel_logout_session_required: application.backchannel_logout_session_required,
+            claims_budget: application.claims_budget,
+        }
+    }
+
     /// The registration that the table describes.
     #[must_use]
     pub fn registration(
@@ -146,7 +182,7 @@ impl ApplicationTable {
             redirect_uris: self.redirect_uris.clone(),
             post_logout_redirect_uris: self.post_logout_redirect_uris.clone(),
             grant_types: self.grants(),
-            scopes: self.scopes.clone().unwrap_or_else(|| scope::KNOWN.map(str::to_owned).to_vec()),
+            scopes: self.scopes.clone().unwrap_or_else(|| scope::ORDINARY.map(str::to_owned).to_vec()),
             require_pkce: self.require_pkce,
             profile: self.profile,
             id_token_alg: self.id_token_alg,

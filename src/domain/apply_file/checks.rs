@@ -2,9 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ApplicationTable, ApplyFile, BindingTable, FileFault, OrganisationTable, PersonTable, RoleWord, filled};
+use super::{
+    AlertTable, ApplicationTable, ApplyFile, BindingTable, BundleTable, FileFault, OrganisationTable, PersonAccess,
+    PersonTable, RoleWord, ServiceAccountTable, filled,
+};
 use crate::domain::access::permission::known;
 use crate::domain::access::role::is_own_key;
+use crate::domain::audit::names_a_kind;
 use crate::domain::oauth::application::ApplicationState;
 use crate::domain::people::identifier;
 use crate::kernel::fold;
@@ -62,9 +66,22 @@ fn organisation(table: &OrganisationTable, faults: &mut Faults) {
     faults.twice(&format!("{here}, group"), "name", fold::key, table.groups.iter().map(|group| group.name.as_str()));
     let user_names = table.people.iter().map(|person| person.user_name.as_str());
     faults.twice(&format!("{here}, person"), "user_name", identifier::key, user_names);
-    let owner = identifier::key(&table.owner);
-    if !table.people.iter().any(|person| identifier::key(&person.user_name) == owner) {
-        faults.add(&here, format!("owner \"{}\" is none of its people", table.owner));
+    faults.twice(
+        &format!("{here}, bundle"),
+        "name",
+        fold::key,
+        table.bundles.iter().map(|bundle| bundle.name.as_str()),
+    );
+    let tools: Vec<String> = table.service_accounts.iter().map(ServiceAccountTable::word).collect();
+    faults.twice(&format!("{here}, service_account"), "name", exact, tools.iter().map(String::as_str));
+    if let Some(owner) = &table.owner {
+        let key = identifier::key(owner);
+        if !table.people.iter().any(|person| identifier::key(&person.user_name) == key) {
+            faults.add(&here, format!("owner \"{owner}\" is none of its people"));
+        }
+    }
+    for (field, reason) in table.settings.iter().flat_map(|settings| settings.settings(None).faults()) {
+        faults.add(&format!("{here}, settings"), format!("{field}: {reason}"));
     }
     for role in &table.roles {
         let here = table.label_of("role", &role.key);
@@ -85,6 +102,31 @@ fn organisation(table: &OrganisationTable, faults: &mut Faults) {
     for binding in &table.bindings {
         check_binding(&table.label_of("binding", &binding.role), binding, faults);
     }
+    for account in &table.service_accounts {
+        faults.roles(&table.label_of("service_account", &account.word()), account.roles.iter());
+    }
+    for bundle in &table.bundles {
+        check_bundle(&table.label_of("bundle", &bundle.name), bundle, faults);
+    }
+    for alert in &table.alerts {
+        check_alert(&table.label_of("alert", &alert.name), alert, faults);
+    }
+}
+
+fn check_bundle(here: &str, bundle: &BundleTable, faults: &mut Faults) {
+    if bundle.roles.is_empty() {
+        faults.add(here, "roles: name one at least");
+    }
+    faults.roles(here, bundle.roles.iter());
+}
+
+fn check_alert(here: &str, alert: &AlertTable, faults: &mut Faults) {
+    if alert.mail.is_some() == alert.webhook.is_some() {
+        faults.add(here, "give either mail or webhook");
+    }
+    for kind in alert.kinds.iter().filter(|kind| !names_a_kind(kind)) {
+        faults.add(here, format!("kinds: \"{kind}\" is no kind of event; write group.delete or group.*"));
+    }
 }
 
 fn check_person(here: &str, person: &PersonTable, faults: &mut Faults) {
@@ -102,6 +144,10 @@ fn check_person(here: &str, person: &PersonTable, faults: &mut Faults) {
     }
     if person.password_env.is_some() && person.password_hash.is_some() {
         faults.add(here, "password_env and password_hash can't both be given");
+    }
+    let has_password = person.password_env.is_some() || person.password_hash.is_some();
+    if person.access_type == Some(PersonAccess::Key) && has_password {
+        faults.add(here, "access_type: an account for tools has no password");
     }
     if person.password_hash.as_ref().is_some_and(|hash| !hash.expose().starts_with("$argon2")) {
         faults.add(here, "password_hash must be an Argon2 hash in PHC form: \"$argon2id$…\"");
@@ -131,8 +177,9 @@ fn shared_identifiers(table: &OrganisationTable, faults: &mut Faults) {
 }
 
 fn check_binding(here: &str, binding: &BindingTable, faults: &mut Faults) {
-    if binding.group.is_some() == binding.person.is_some() {
-        faults.add(here, "give either a group or a person");
+    let holders = [&binding.group, &binding.person, &binding.service_account];
+    if holders.iter().filter(|holder| holder.is_some()).count() != 1 {
+        faults.add(here, "give either a group or a person or a service_account");
     }
     if binding.not_before.is_none() && binding.not_after.is_none() {
         faults.add(here, "without not_before and not_after it belongs into the roles of its group or person");
@@ -146,6 +193,9 @@ fn check_binding(here: &str, binding: &BindingTable, faults: &mut Faults) {
 
 fn application(table: &ApplicationTable, faults: &mut Faults) {
     let here = table.label();
+    if table.owner.is_some() && table.organisation.is_none() {
+        faults.add(&here, "owner: without an organisation there is nobody who could answer for it");
+    }
     if table.secret_env.is_some() && !table.has_secret() {
         faults.add(&here, format!("secret_env: {} has no secret", table.auth_method));
     }

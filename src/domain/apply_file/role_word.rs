@@ -56,6 +56,16 @@ impl FromStr for RoleWord {
 }
 
 impl RoleWord {
+    /// How a grant is written; `None` when its project is none of these.
+    #[must_use]
+    pub fn of(role: &Role, scope: &Scope, keys: &BTreeMap<ProjectId, String>) -> Option<String> {
+        match scope {
+            Scope::Org => Some(role.to_string()),
+            Scope::AllProjects => Some(format!("{role}:*")),
+            Scope::Project(id) => keys.get(id).map(|key| format!("{role}:{key}")),
+        }
+    }
+
     /// The scope, among these projects.
     ///
     /// # Errors

@@ -68,7 +68,7 @@ fn refused(from: &str, to: &str) -> Vec<String> {
 fn a_whole_file_is_read_and_absent_keys_have_their_defaults() {
     let file = ApplyFile::parse(WORLD).expect("a good file");
     let acme = &file.organisations[0];
-    assert_eq!((acme.policy, acme.prune, acme.owner.as_str()), (Some(Policy::Standing), false, "olivia"));
+    assert_eq!((acme.policy, acme.prune, acme.owner.as_deref()), (Some(Policy::Standing), false, Some("olivia")));
     let window = acme.bindings[0].window();
     assert_eq!((window.not_before, window.not_after), (UnixMillis(1_767_225_600_000), UnixMillis(1_798_761_600_000)));
     let profile = acme.people[1].standard_claims(7);
@@ -207,4 +207,60 @@ fn passwords_and_secrets_come_from_one_place_and_never_print() {
 fn a_registration_that_would_be_refused_is_refused_by_name() {
     let found = refused("http://127.0.0.1:9000/callback", "javascript:alert(1)");
     assert!(found.concat().starts_with("application \"shop\": redirect_uris:"), "{found:?}");
+}
+
+/// A file that uses everything that a file can say, spelled as an export spells it.
+const ALL: &str = include_str!("../../../tests/it/operating/whole.toml");
+
+#[test]
+fn a_file_that_is_written_reads_back_and_is_written_alike() {
+    let file = ApplyFile::parse(ALL).unwrap_or_else(|error| panic!("{error}"));
+    let text = file.to_text();
+    let again = ApplyFile::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(again.to_text(), text);
+    assert_eq!(text, ALL);
+}
+
+#[test]
+fn no_text_breaks_out_of_its_place_when_it_is_written() {
+    let mut file = ApplyFile::parse(WORLD).expect("a good file");
+    for nasty in ["\"]\n[[organisation]]", "'''", "\\", "a\u{1}b", "\"\"\"", "Zoë \u{202e}", "a\r\nb"] {
+        nasty.clone_into(&mut file.organisations[0].name);
+        file.organisations[0].groups[0].members = vec![nasty.to_owned()];
+        let read: ApplyFile = toml::from_str(&file.to_text()).unwrap_or_else(|error| panic!("{nasty:?}: {error}"));
+        assert_eq!(read.organisations[0].name, nasty);
+        assert_eq!(read.organisations[0].groups[0].members, [nasty]);
+        assert_eq!(read.organisations.len(), 1);
+    }
+}
+
+#[test]
+fn settings_are_exact_and_an_absent_table_is_none() {
+    let file = ApplyFile::parse(ALL).expect("a good file");
+    let table = file.organisations[0].settings.as_ref().expect("it has settings");
+    assert_eq!((table.max_sessions, table.default_project.as_deref()), (Some(5), Some("web")));
+    assert!(table.settings(None).faults().is_empty());
+    let none = ALL.replace("max_sessions = 5", "max_sessions = 0");
+    let faults = ApplyFile::parse(&none).map(|_| ()).expect_err("no session at all").to_string();
+    assert!(faults.contains("organisation \"acme\", settings: max_sessions:"), "{faults}");
+    assert!(ApplyFile::parse(WORLD).expect("a good file").organisations[0].settings.is_none());
+    let empty: SettingsTable = toml::from_str("").expect("an empty table");
+    assert_eq!(empty.settings(None), crate::domain::settings::OrgSettings::default());
+}
+
+#[test]
+fn service_accounts_bundles_and_alerts_are_checked() {
+    let faults = |from: &str, to: &str| {
+        assert!(ALL.contains(from), "{from}");
+        ApplyFile::parse(&ALL.replacen(from, to, 1)).map(|_| ()).expect_err(to).to_string()
+    };
+    assert!(faults("webhook = ", "mail = []\n  webhook = ").contains("either mail or webhook"));
+    assert!(faults("\"group.*\"", "\"groups.*\"").contains("\"groups.*\" is no kind of event"));
+    let key = "access_type = \"key\"";
+    assert!(faults(key, &format!("{key}\n  password_env = \"X\"")).contains("has no password"));
+    let tool = "service_account = \"web/deploy\"";
+    assert!(faults(tool, &format!("{tool}\n  person = \"ana\"")).contains("either a group or a person"));
+    assert!(faults("name = \"build\"", "name = \"deploy\"").contains("\"web/deploy\" stands twice"));
+    let bundle = "[\"org.reader\", \"project.member:web\", \"release-manager:*\"]";
+    assert!(faults(bundle, "[]").contains("roles: name one at least"));
 }

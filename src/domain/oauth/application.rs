@@ -44,6 +44,8 @@ words! {
         RefreshToken = "refresh_token",
         /// RFC 6749 §4.4.
         ClientCredentials = "client_credentials",
+        /// RFC 8628 §3.4.
+        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
     }
 }
 
@@ -242,7 +244,7 @@ mod tests {
 
     #[test]
     fn grants_that_are_not_offered_have_no_word() {
-        for bad in ["password", "implicit", "", "Authorization_Code", "refresh_token "] {
+        for bad in ["password", "implicit", "", "Authorization_Code", "refresh_token ", "device_code"] {
             assert!(bad.parse::<GrantType>().is_err(), "{bad}");
         }
         for grant in GrantType::ALL {

@@ -1,4 +1,5 @@
-//! The errors an application is told (RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 8707 §2).
+//! The errors an application is told (RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1,
+//! RFC 8628 §3.5, RFC 8707 §2).
 //!
 //! An [`OAuthError`] is public by nature: what only operators may know goes to the log, not in here.
 
@@ -49,6 +50,12 @@ words! {
         RegistrationNotSupported = "registration_not_supported",
         /// RFC 8707 §2.
         InvalidTarget = "invalid_target",
+        /// RFC 8628 §3.5.
+        AuthorizationPending = "authorization_pending",
+        /// RFC 8628 §3.5.
+        SlowDown = "slow_down",
+        /// RFC 8628 §3.5.
+        ExpiredToken = "expired_token",
     }
 }
 
@@ -76,7 +83,10 @@ impl ErrorCode {
             | Self::RequestNotSupported
             | Self::RequestUriNotSupported
             | Self::RegistrationNotSupported
-            | Self::InvalidTarget => 400,
+            | Self::InvalidTarget
+            | Self::AuthorizationPending
+            | Self::SlowDown
+            | Self::ExpiredToken => 400,
         }
     }
 }

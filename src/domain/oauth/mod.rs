@@ -1,7 +1,8 @@
 //! OAuth 2.0 in pure values: what an application is, what it may ask, and what it is answered.
 //!
 //! Each file bears the name of its clause: [`redirect_uri`] and [`scope`] RFC 6749 §3, [`pkce`] RFC 7636,
-//! [`client_auth`] RFC 6749 §2.3 and RFC 7523, [`refresh_token`] RFC 9700 §4.14, [`response`] RFC 9207.
+//! [`client_auth`] RFC 6749 §2.3 and RFC 7523, [`refresh_token`] RFC 9700 §4.14, [`response`] RFC 9207,
+//! [`device`] RFC 8628.
 //! What OpenID Connect adds stands in [`crate::domain::oidc`].
 
 /// That a text is none of the words that stand for a value.
@@ -56,6 +57,7 @@ pub mod application;
 pub mod authorization_code;
 pub mod authorization_request;
 pub mod client_auth;
+pub mod device;
 pub mod error;
 pub mod introspection;
 pub mod params;

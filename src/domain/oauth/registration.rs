@@ -107,8 +107,9 @@ fn grants(application: &Application, faults: &mut Faults) {
     if application.grant_types.is_empty() {
         faults.add("grant_types", "must name at least one");
     }
-    if application.allows(GrantType::RefreshToken) && !application.allows(GrantType::AuthorizationCode) {
-        faults.add("grant_types", "refresh_token needs authorization_code");
+    let of_people = [GrantType::AuthorizationCode, GrantType::DeviceCode];
+    if application.allows(GrantType::RefreshToken) && !of_people.iter().any(|grant| application.allows(*grant)) {
+        faults.add("grant_types", "refresh_token needs authorization_code or the device code grant");
     }
     if application.allows(GrantType::ClientCredentials) && application.is_public() {
         faults.add("grant_types", "client_credentials needs an application that authenticates");
@@ -311,6 +312,8 @@ mod tests {
         application.grant_types = vec![GrantType::AuthorizationCode];
         application.redirect_uris.clear();
         assert_eq!(fields(&application), ["redirect_uris"]);
+        application.grant_types = vec![GrantType::DeviceCode, GrantType::RefreshToken];
+        assert_eq!(fields(&application), [""; 0], "a device has nowhere to be redirected to");
     }
 
     #[test]

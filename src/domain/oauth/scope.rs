@@ -24,11 +24,15 @@ pub const OFFLINE_ACCESS: &str = "offline_access";
 pub const ROLES: &str = "roles";
 /// Asks for the groups of the member.
 pub const GROUPS: &str = "groups";
+/// Lets the application use Muster's own API in the person's name.
+pub const ADMIN: &str = "muster.admin";
 /// What `project:<key>` begins with.
 pub const PROJECT_PREFIX: &str = "project:";
 
 /// The scopes that have a meaning here, `project:<key>` besides.
-pub const KNOWN: [&str; 8] = [OPENID, PROFILE, EMAIL, PHONE, ADDRESS, OFFLINE_ACCESS, ROLES, GROUPS];
+pub const KNOWN: [&str; 9] = [OPENID, PROFILE, EMAIL, PHONE, ADDRESS, OFFLINE_ACCESS, ROLES, GROUPS, ADMIN];
+/// The scopes of an application whose registration names none: [`ADMIN`] has to be named.
+pub const ORDINARY: [&str; 8] = [OPENID, PROFILE, EMAIL, PHONE, ADDRESS, OFFLINE_ACCESS, ROLES, GROUPS];
 
 const MAX_WORDS: usize = 64;
 const MAX_WORD: usize = 128;
@@ -187,6 +191,13 @@ mod tests {
     #[test]
     fn project_scopes_name_their_key() {
         assert_eq!(scopes("project:web openid project:").projects().collect::<Vec<_>>(), ["web"]);
+    }
+
+    #[test]
+    fn nobody_gets_the_scope_of_our_own_api_by_default() {
+        let besides: Vec<&str> = KNOWN.into_iter().filter(|word| !ORDINARY.contains(word)).collect();
+        assert_eq!(besides, [ADMIN]);
+        assert!(ORDINARY.iter().all(|word| KNOWN.contains(word)));
     }
 
     #[test]

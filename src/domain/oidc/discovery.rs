@@ -23,6 +23,10 @@ pub const JWKS: &str = "/jwks";
 pub const INTROSPECT: &str = "/introspect";
 /// Where revocation is, under the issuer.
 pub const REVOKE: &str = "/revoke";
+/// Where devices begin a sign-in (RFC 8628), under the issuer.
+pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+/// Where people type the code of a device, under the issuer.
+pub const DEVICE: &str = "/device";
 /// Where signing out is, under the issuer.
 pub const END_SESSION: &str = "/end_session";
 
@@ -67,6 +71,7 @@ fn places(issuer: &str) -> Members {
         ("jwks_uri", at(JWKS)),
         ("introspection_endpoint", at(INTROSPECT)),
         ("revocation_endpoint", at(REVOKE)),
+        ("device_authorization_endpoint", at(DEVICE_AUTHORIZATION)),
         ("end_session_endpoint", at(END_SESSION)),
     ]
 }
@@ -148,6 +153,7 @@ mod tests {
             ("code_challenge_methods_supported", "S256"),
             ("grant_types_supported", "authorization_code"),
             ("grant_types_supported", "refresh_token"),
+            ("grant_types_supported", "urn:ietf:params:oauth:grant-type:device_code"),
             ("claims_supported", "phone_number_verified"),
             ("acr_values_supported", "urn:muster:acr:pwd"),
             ("prompt_values_supported", "select_account"),

@@ -8,6 +8,7 @@ use crate::domain::apply_file::{BindingTable, FileFault};
 use crate::domain::change::Change;
 use crate::kernel::id::BindingId;
 use crate::kernel::time::UnixMillis;
+use crate::store::orgs::predefined_groups;
 
 type Held = BTreeSet<(Role, Scope)>;
 
@@ -17,9 +18,12 @@ pub(super) fn plan(draft: &mut Draft<'_>, now: UnixMillis) -> Result<(), FileFau
     for binding in draft.found.bindings.iter().filter(|binding| binding.window == Window::ALWAYS) {
         standing.entry(&binding.subject).or_default().push(binding);
     }
+    let predefined = predefined_groups(&draft.org).map(|group| Subject::Group(group.id));
     for (subject, mut missing) in wanted(draft)? {
         for binding in standing.get(&subject).into_iter().flatten() {
-            if !missing.remove(&(binding.role.clone(), binding.scope.clone())) {
+            let named = missing.remove(&(binding.role.clone(), binding.scope.clone()));
+            // The role of a predefined group is there whether the file names it or not.
+            if !named && !predefined.contains(&subject) {
                 unbind(draft, binding);
             }
         }
@@ -42,6 +46,12 @@ fn wanted(draft: &Draft<'_>) -> Result<BTreeMap<Subject, Held>, FileFault> {
         let here = draft.table.label_of("group", &group.name);
         let id = draft.names.group(&group.name).map_err(|reason| fault(&here, "name", &reason))?;
         wanted.insert(Subject::Group(id), held(draft, &here, &group.roles)?);
+    }
+    for account in &draft.table.service_accounts {
+        let word = account.word();
+        let here = draft.table.label_of("service_account", &word);
+        let member = draft.names.service_account(&word).map_err(|reason| fault(&here, "name", &reason))?;
+        wanted.insert(Subject::Member(member), held(draft, &here, &account.roles)?);
     }
     Ok(wanted)
 }
@@ -74,16 +84,18 @@ fn windowed(draft: &mut Draft<'_>, now: UnixMillis) -> Result<(), FileFault> {
 fn named(draft: &Draft<'_>, table: &BindingTable) -> Result<(Subject, Role, Scope, Window), FileFault> {
     let here = draft.table.label_of("binding", &table.role);
     let (role, scope) = draft.names.role(&table.role).map_err(|reason| fault(&here, "role", &reason))?;
-    let subject = match (&table.group, &table.person) {
-        (Some(name), None) => {
+    let subject = match (&table.group, &table.person, &table.service_account) {
+        (Some(name), None, None) => {
             draft.names.group(name).map(Subject::Group).map_err(|reason| fault(&here, "group", &reason))?
         }
-        (None, Some(name)) => {
+        (None, Some(name), None) => {
             draft.names.person(name).map(Subject::Member).map_err(|reason| fault(&here, "person", &reason))?
         }
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(fault(&here, "group", "give either a group or a person"));
+        (None, None, Some(word)) => {
+            let found = draft.names.service_account(word).map(Subject::Member);
+            found.map_err(|reason| fault(&here, "service_account", &reason))?
         }
+        _ => return Err(fault(&here, "group", "give either a group or a person or a service_account")),
     };
     Ok((subject, role, scope, table.window()))
 }

@@ -8,14 +8,18 @@ use crate::domain::apply_file::{FileFault, GroupTable, OrganisationTable, RoleWo
 use crate::domain::change::Change;
 use crate::domain::people::identifier;
 use crate::domain::people::user::OrgState;
+use crate::domain::source::Source;
 use crate::kernel::fold;
 use crate::kernel::id::{GroupId, MembershipId, OrgId, ProjectId, RoleId};
 use crate::kernel::time::SECOND;
+use crate::store::groups::Group;
+use crate::store::orgs::predefined_groups;
 
 /// The changes, by phase.
 ///
 /// Bindings go before what they hang on, and what goes goes before what comes, so that names, keys and addresses are
-/// free again. The owner of before goes last, for another one must be in place.
+/// free again. The owner of before goes last, for another one must be in place. What speaks of applications comes after
+/// those of the file.
 #[derive(Default)]
 pub(super) struct Steps {
     pub make: Vec<Change>,
@@ -25,12 +29,15 @@ pub(super) struct Steps {
     pub groups: Vec<Change>,
     pub bind: Vec<Change>,
     pub last: Vec<Change>,
+    pub after_applications: Vec<Change>,
 }
 
 impl Steps {
-    pub fn in_order(self) -> Vec<Change> {
-        let Self { make, unbind, remove, people, groups, bind, last } = self;
-        [make, unbind, remove, people, groups, bind, last].into_iter().flatten().collect()
+    /// The changes that come before those of applications, and those that come after.
+    pub fn in_order(self) -> (Vec<Change>, Vec<Change>) {
+        let Self { make, unbind, remove, people, groups, bind, last, after_applications } = self;
+        let before = [make, unbind, remove, people, groups, bind, last].into_iter().flatten().collect();
+        (before, after_applications)
     }
 }
 
@@ -41,6 +48,8 @@ pub(super) struct Names {
     pub roles: BTreeSet<String>,
     pub people: BTreeMap<String, MembershipId>,
     pub groups: BTreeMap<String, GroupId>,
+    /// By `project/name`.
+    pub service_accounts: BTreeMap<String, MembershipId>,
 }
 
 impl Names {
@@ -53,6 +62,11 @@ impl Names {
     /// The group with this name.
     pub fn group(&self, name: &str) -> Result<GroupId, String> {
         self.groups.get(&fold::key(name)).cloned().ok_or_else(|| format!("there is no group \"{name}\""))
+    }
+
+    /// The service account that a word names: `project/name`.
+    pub fn service_account(&self, word: &str) -> Result<MembershipId, String> {
+        self.service_accounts.get(word).cloned().ok_or_else(|| format!("there is no service account \"{word}\""))
     }
 
     /// A role and its scope.
@@ -142,6 +156,29 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The settings; the projects must be known by now.
+    pub fn settings(&mut self) -> Result<(), FileFault> {
+        let Some(table) = &self.table.settings else {
+            return Ok(());
+        };
+        let default_project = match &table.default_project {
+            None => None,
+            Some(key) => {
+                let missing = || FileFault {
+                    table: format!("{}, settings", self.table.label()),
+                    reason: format!("default_project: there is no project \"{key}\""),
+                };
+                Some(self.names.projects.get(key).cloned().ok_or_else(missing)?)
+            }
+        };
+        let settings = table.settings(default_project);
+        if settings != self.found.settings {
+            let (org, settings) = (self.org.clone(), Box::new(settings));
+            self.steps.make.push(Change::SetOrgSettings { org, settings });
+        }
+        Ok(())
+    }
+
     pub fn roles(&mut self) {
         for table in &self.table.roles {
             let (org, name) = (self.org.clone(), table.name.clone());
@@ -176,17 +213,23 @@ impl<'a> Draft<'a> {
         for group in &table.groups {
             let key = fold::key(&group.name);
             let id = match found.groups.get(&key) {
-                None => self.new_group(group)?,
+                None => match self.predefined(&key) {
+                    Some(known) => self.same_group(group, &known)?,
+                    None => self.new_group(group)?,
+                },
                 Some(known) => self.same_group(group, known)?,
             };
             self.names.groups.insert(key, id);
+        }
+        for group in predefined_groups(&self.org).into_iter().filter(|_| found.org.is_none()) {
+            self.names.groups.entry(fold::key(group.name)).or_insert(group.id);
         }
         for (key, known) in &found.groups {
             if self.names.groups.contains_key(key) {
                 continue;
             }
-            // What a connection owns is not ours to prune.
-            if table.prune && known.group.source.connection().is_none() {
+            // What a connection owns is not ours to prune, and what every organisation has is nobody's.
+            if table.prune && known.group.source.connection().is_none() && known.group.source != Source::System {
                 let group = known.group.id.clone();
                 self.gone.insert(Subject::Group(group.clone()));
                 self.steps.remove.push(Change::DeleteGroup { org: self.org.clone(), group });
@@ -195,6 +238,15 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A group that an organisation which isn't there yet will have from its first day.
+    fn predefined(&self, key: &str) -> Option<KnownGroup> {
+        let all = predefined_groups(&self.org);
+        let group = all.into_iter().find(|group| self.found.org.is_none() && fold::key(group.name) == key)?;
+        let (name, description) = (group.name.to_owned(), group.description.to_owned());
+        let group = Group { id: group.id, name, description, source: Source::System };
+        Some(KnownGroup { group, members: BTreeSet::new() })
     }
 
     fn new_group(&mut self, table: &GroupTable) -> Result<GroupId, FileFault> {
@@ -257,7 +309,10 @@ mod tests {
             roles: BTreeSet::from(["clerk".to_owned()]),
             people: BTreeMap::from([("ana".to_owned(), MembershipId::from_u128(1))]),
             groups: BTreeMap::from([("web team".to_owned(), GroupId::from_u128(1))]),
+            service_accounts: BTreeMap::from([("web/build".to_owned(), MembershipId::from_u128(2))]),
         };
+        assert_eq!(names.service_account("web/build"), Ok(MembershipId::from_u128(2)));
+        assert!(names.service_account("build").is_err());
         assert_eq!(names.person("Ana"), Ok(MembershipId::from_u128(1)));
         assert_eq!(names.person("bo"), Err("there is no person \"bo\"".to_owned()));
         assert_eq!(names.group(" Web Team"), Ok(GroupId::from_u128(1)));
@@ -280,10 +335,12 @@ mod tests {
         steps.remove.push(member(3));
         steps.unbind.push(member(2));
         steps.make.push(member(1));
-        let order = steps.in_order().into_iter().map(|change| match change {
+        steps.after_applications.push(member(6));
+        let (before, after) = steps.in_order();
+        let order = before.into_iter().chain(after).map(|change| match change {
             Change::RemoveMember { member, .. } => member,
             other => panic!("{other:?}"),
         });
-        assert!(order.eq((1..=5).map(MembershipId::from_u128)));
+        assert!(order.eq((1..=6).map(MembershipId::from_u128)));
     }
 }

@@ -2,23 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::access::Binding;
+use crate::domain::access::{Binding, Role, Scope};
 use crate::domain::apply_file::OrganisationTable;
 use crate::domain::people::identifier;
-use crate::domain::people::user::{Kind, UserState};
+use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
+use crate::domain::settings::OrgSettings;
 use crate::kernel::fold;
-use crate::kernel::id::{MembershipId, OrgId};
+use crate::kernel::id::{ApplicationId, MembershipId, OrgId, ProjectId};
+use crate::store::alerts::{self, Alert};
 use crate::store::bindings::{self, OwnRole};
+use crate::store::bundles::{self, Bundle};
 use crate::store::db::{Conn, Result};
 use crate::store::groups::{self, Group};
-use crate::store::memberships::{self, Membership};
 use crate::store::orgs::{self, Org, Project};
+use crate::store::people_read::{self, Person};
+use crate::store::service_accounts::{self, ServiceAccount};
 use crate::store::users::{self, User};
 
 /// An account and its membership in the organisation.
-pub(super) struct Known {
+pub(crate) struct Known {
     pub user: User,
-    pub member: Option<Membership>,
+    pub access: AccessType,
+    pub member: Option<Standing>,
+}
+
+/// A membership, as far as a file can write it.
+#[derive(Clone)]
+pub(crate) struct Standing {
+    pub id: MembershipId,
+    pub state: MembershipState,
+    pub restricted_to: Option<BTreeSet<ApplicationId>>,
 }
 
 impl Known {
@@ -28,16 +41,33 @@ impl Known {
     }
 }
 
+impl From<Person> for Known {
+    fn from(person: Person) -> Self {
+        let member = Standing { id: person.member, state: person.member_state, restricted_to: person.restricted_to };
+        let user = User {
+            id: person.user,
+            kind: person.kind,
+            user_name: person.user_name,
+            name: person.name,
+            profile: person.profile,
+            state: person.user_state,
+            source: person.source,
+        };
+        Self { user, access: person.access_type, member: Some(member) }
+    }
+}
+
 /// A group and who is in it.
-pub(super) struct KnownGroup {
+pub(crate) struct KnownGroup {
     pub group: Group,
     pub members: BTreeSet<MembershipId>,
 }
 
 /// All of it; empty when the organisation isn't there yet.
 #[derive(Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub org: Option<Org>,
+    pub settings: OrgSettings,
     pub projects: Vec<Project>,
     pub roles: Vec<OwnRole>,
     /// Those whom the file can name, by the keys of their user names.
@@ -47,29 +77,42 @@ pub(super) struct Found {
     /// By the keys of their names.
     pub groups: BTreeMap<String, KnownGroup>,
     pub bindings: Vec<Binding>,
+    pub service_accounts: Vec<ServiceAccount>,
+    pub bundles: Vec<Bundle>,
+    pub alerts: Vec<Alert>,
 }
 
 impl Found {
+    /// What there is of the organisation that a table names.
     pub async fn load(conn: &mut Conn, table: &OrganisationTable) -> Result<Self> {
         let Some(org) = orgs::by_slug(conn, &table.slug).await? else {
             return Ok(Self::default());
         };
+        let id = org.id.clone();
+        let mut found = Self::of(conn, org).await?;
+        found.load_former_members(conn, &id, table).await?;
+        Ok(found)
+    }
+
+    /// What there is of an organisation.
+    pub async fn of(conn: &mut Conn, org: Org) -> Result<Self> {
         let mut found = Self {
+            settings: orgs::settings(conn, &org.id).await?,
             projects: orgs::projects(conn, &org.id).await?,
             roles: bindings::own_roles(conn, &org.id).await?,
             bindings: bindings::of_org(conn, &org.id).await?,
+            service_accounts: service_accounts::of_org(conn, &org.id, None, i64::MAX).await?,
+            bundles: bundles::page(conn, &org.id, "", usize::MAX).await?,
+            alerts: alerts::of_org(conn, &org.id).await?,
             ..Self::default()
         };
         for group in groups::of_org(conn, &org.id).await? {
             let members = groups::member_ids(conn, &group.id).await?.into_iter().collect();
             found.groups.insert(fold::key(&group.name), KnownGroup { group, members });
         }
-        for (member, _) in memberships::of_org(conn, &org.id).await? {
-            if let Some(user) = users::find(conn, &member.user).await? {
-                found.add(&org.id, Known { user, member: Some(member) });
-            }
+        for person in people_read::of_org(conn, &org.id).await? {
+            found.add(&org.id, person.into());
         }
-        found.load_former_members(conn, &org.id, table).await?;
         found.org = Some(org);
         Ok(found)
     }
@@ -84,7 +127,8 @@ impl Found {
             if let Some(user) = users::by_identifier(conn, org.as_str(), &key).await?
                 && identifier::key(&user.user_name) == key
             {
-                self.add(org, Known { user, member: None });
+                let access = users::access_type(conn, &user.id).await?.unwrap_or(AccessType::Password);
+                self.add(org, Known { user, access, member: None });
             }
         }
         Ok(())
@@ -103,5 +147,26 @@ impl Found {
     /// The membership that owns the organisation.
     pub fn owner(&self) -> Option<&MembershipId> {
         self.org.as_ref().and_then(|org| org.owner.as_ref())
+    }
+
+    /// What a bundle still gives: nothing of a project or with a role that is gone.
+    pub fn live_grants<'b>(&self, bundle: &'b Bundle) -> Vec<&'b (Role, Scope)> {
+        let lives = |role: &Role, scope: &Scope| {
+            let role_is_there = match role {
+                Role::Own(key) => self.roles.iter().any(|own| own.key == *key),
+                _ => true,
+            };
+            let project_is_there = match scope {
+                Scope::Project(id) => self.projects.iter().any(|project| project.id == *id),
+                Scope::Org | Scope::AllProjects => true,
+            };
+            role_is_there && project_is_there
+        };
+        bundle.grants.iter().filter(|(role, scope)| lives(role, scope)).collect()
+    }
+
+    /// The keys of the projects.
+    pub fn keys(&self) -> BTreeMap<ProjectId, String> {
+        self.projects.iter().map(|project| (project.id.clone(), project.key.clone())).collect()
     }
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::draft::Draft;
-use super::found::Known;
+use super::found::{Known, Standing};
 use super::{PlanError, Planner};
 use crate::domain::access::Subject;
-use crate::domain::apply_file::{FileFault, PersonState, PersonTable};
+use crate::domain::apply_file::{ANY_APPLICATION, FileFault, PersonAccess, PersonState, PersonTable};
 use crate::domain::change::{Change, NewUser};
 use crate::domain::people::identifier;
 use crate::domain::people::password::{self, Rules};
-use crate::domain::people::user::{Kind, MembershipState, UserState};
+use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
 use crate::domain::source::Source;
-use crate::kernel::id::{MembershipId, UserId};
+use crate::kernel::id::{ApplicationId, MembershipId, UserId};
 use crate::kernel::secret::Secret;
 use crate::store::users;
 
@@ -26,14 +26,12 @@ pub(super) async fn plan(planner: &mut Planner<'_>, draft: &mut Draft<'_>) -> Re
             None => create(planner, draft, person).await?,
             Some(known) => update(planner, draft, person, known).await?,
         };
+        let before = found.people.get(&key).and_then(|known| known.member.as_ref());
+        restrict(planner, draft, person, &member, before).await?;
         draft.names.people.insert(key.clone(), member);
         named.insert(key);
     }
-    let fault = |reason: String| FileFault { table: table.label(), reason: format!("owner: {reason}") };
-    let owner = draft.names.person(&table.owner).map_err(fault)?;
-    if found.owner() != Some(&owner) {
-        draft.steps.people.push(Change::TransferOwnership { org: draft.org.clone(), to: owner });
-    }
+    owner(planner, draft)?;
     for (key, known) in &found.people {
         if !named.contains(key) {
             unnamed(draft, known);
@@ -45,13 +43,75 @@ pub(super) async fn plan(planner: &mut Planner<'_>, draft: &mut Draft<'_>) -> Re
     Ok(())
 }
 
+/// Who owns the organisation. Through the API another owner is not a file's to name: that needs a fresh sign-in.
+fn owner(planner: &Planner<'_>, draft: &mut Draft<'_>) -> Result<(), FileFault> {
+    let (table, found) = (draft.table, draft.found);
+    let fault = |reason: String| FileFault { table: table.label(), reason: format!("owner: {reason}") };
+    let Some(user_name) = &table.owner else {
+        let is_new = found.org.is_none();
+        return if is_new { Err(fault("a new organisation needs one".to_owned())) } else { Ok(()) };
+    };
+    let owner = draft.names.person(user_name).map_err(fault)?;
+    if found.owner() == Some(&owner) {
+        return Ok(());
+    }
+    if planner.within.is_some() {
+        let call = format!("POST /api/v1/orgs/{}/transfer", table.slug);
+        return Err(fault(format!("transfer the ownership with {call}, then apply the file")));
+    }
+    draft.steps.people.push(Change::TransferOwnership { org: draft.org.clone(), to: owner });
+    Ok(())
+}
+
+/// Which applications the person may use. An absent list is not touched: no file opens a door by its silence.
+async fn restrict(
+    planner: &mut Planner<'_>,
+    draft: &mut Draft<'_>,
+    person: &PersonTable,
+    member: &MembershipId,
+    before: Option<&Standing>,
+) -> Result<(), PlanError> {
+    let Some(listed) = &person.applications else {
+        return Ok(());
+    };
+    let mut to = BTreeSet::new();
+    for client_id in listed.iter().filter(|word| *word != ANY_APPLICATION) {
+        to.insert(application(planner, draft, person, client_id).await?);
+    }
+    let to = (!listed.iter().any(|word| word == ANY_APPLICATION)).then_some(to);
+    let before = match before.and_then(|before| before.restricted_to.clone()) {
+        Some(list) => Some(planner.still_there(list, to.as_ref()).await?),
+        None => None,
+    };
+    if before != to {
+        let (org, member) = (draft.org.clone(), member.clone());
+        draft.steps.after_applications.push(Change::RestrictMember { org, member, to });
+    }
+    Ok(())
+}
+
+async fn application(
+    planner: &mut Planner<'_>,
+    draft: &Draft<'_>,
+    person: &PersonTable,
+    client_id: &str,
+) -> Result<ApplicationId, PlanError> {
+    let missing = || FileFault {
+        table: draft.table.label_of("person", &person.user_name),
+        reason: format!("applications: there is no application \"{client_id}\""),
+    };
+    Ok(planner.application(client_id, &draft.org).await?.ok_or_else(missing)?)
+}
+
 async fn create(
     planner: &mut Planner<'_>,
     draft: &mut Draft<'_>,
     person: &PersonTable,
 ) -> Result<MembershipId, PlanError> {
     let user = UserId::fresh();
-    let password = first_password(planner, draft, person).await?;
+    let by_keys = person.access_type == Some(PersonAccess::Key);
+    let waits = person.state == Some(PersonState::Pending) && !has_password(person);
+    let password = if by_keys || waits { None } else { Some(first_password(planner, draft, person).await?) };
     draft.steps.people.push(Change::CreateUser(Box::new(NewUser {
         id: user.clone(),
         kind: Kind::Managed(draft.org.clone()),
@@ -59,12 +119,20 @@ async fn create(
         profile: person.standard_claims(planner.now.seconds()),
         state: match person.state {
             Some(PersonState::Suspended) => UserState::Suspended,
-            Some(PersonState::Active) | None => UserState::Active,
+            Some(PersonState::Pending) if waits && !by_keys => UserState::Pending,
+            Some(PersonState::Active | PersonState::Pending) | None => UserState::Active,
         },
         source: Source::Local,
-        password: Some(password),
+        password,
     })));
+    if by_keys {
+        draft.steps.people.push(Change::SetAccessType { user: user.clone(), access: AccessType::Key });
+    }
     Ok(join(draft, user))
+}
+
+const fn has_password(person: &PersonTable) -> bool {
+    person.password_env.is_some() || person.password_hash.is_some()
 }
 
 fn join(draft: &mut Draft<'_>, user: UserId) -> MembershipId {
@@ -113,6 +181,11 @@ async fn update(
             draft.steps.people.push(Change::SetProfile { user, user_name, profile });
         }
         account_state(draft, person, known)?;
+        if let Some(access) = person.access_type.map(AccessType::from)
+            && access != known.access
+        {
+            draft.steps.people.push(Change::SetAccessType { user: user.clone(), access });
+        }
         if let Some(password) = changed_password(planner, draft, person, known).await? {
             draft.steps.people.push(Change::ResetPassword { user: user.clone(), password });
         }
@@ -123,16 +196,16 @@ async fn update(
     let wanted = match person.state {
         Some(PersonState::Active) => MembershipState::Active,
         // The account itself is suspended, above.
-        Some(PersonState::Suspended) if managed => member.state,
+        Some(PersonState::Suspended) if managed || is_barred(known) => member.state,
         Some(PersonState::Suspended) => MembershipState::Suspended,
-        None => member.state,
+        Some(PersonState::Pending) | None => member.state,
     };
     if wanted != member.state {
         if member.state == MembershipState::Deactivated {
             return Err(upstream(draft, person).into());
         }
         let (org, member) = (draft.org.clone(), member.id.clone());
-        draft.steps.people.push(Change::SetMemberState { org, member, state: wanted });
+        phase_of(draft, known).push(Change::SetMemberState { org, member, state: wanted });
     }
     Ok(member.id.clone())
 }
@@ -140,8 +213,9 @@ async fn update(
 fn account_state(draft: &mut Draft<'_>, person: &PersonTable, known: &Known) -> Result<(), FileFault> {
     let wanted = match person.state {
         Some(PersonState::Active) => UserState::Active,
+        Some(PersonState::Suspended) if is_barred(known) => return Ok(()),
         Some(PersonState::Suspended) => UserState::Suspended,
-        None => return Ok(()),
+        Some(PersonState::Pending) | None => return Ok(()),
     };
     if wanted == known.user.state {
         return Ok(());
@@ -149,8 +223,21 @@ fn account_state(draft: &mut Draft<'_>, person: &PersonTable, known: &Known) -> 
     if known.user.state == UserState::Deactivated {
         return Err(upstream(draft, person));
     }
-    draft.steps.people.push(Change::SetUserState { user: known.user.id.clone(), state: wanted });
+    phase_of(draft, known).push(Change::SetUserState { user: known.user.id.clone(), state: wanted });
     Ok(())
+}
+
+/// Whether somebody is suspended already: here, or by the connection that owns the account.
+fn is_barred(known: &Known) -> bool {
+    let barred = [MembershipState::Suspended, MembershipState::Deactivated];
+    matches!(known.user.state, UserState::Suspended | UserState::Deactivated)
+        || known.member.as_ref().is_some_and(|member| barred.contains(&member.state))
+}
+
+/// The owner of before is suspended when another one is in place.
+fn phase_of<'d>(draft: &'d mut Draft<'_>, known: &Known) -> &'d mut Vec<Change> {
+    let owned = known.member.as_ref().is_some_and(|member| draft.found.owner() == Some(&member.id));
+    if owned { &mut draft.steps.last } else { &mut draft.steps.people }
 }
 
 fn upstream(draft: &Draft<'_>, person: &PersonTable) -> FileFault {
@@ -167,7 +254,8 @@ async fn changed_password(
     person: &PersonTable,
     known: &Known,
 ) -> Result<Option<String>, PlanError> {
-    if person.password_hash.is_none() && person.password_env.is_none() {
+    // Whoever asks through the API could try passwords out: there a password counts for somebody new alone.
+    if !has_password(person) || planner.within.is_some() {
         return Ok(None);
     }
     let key = identifier::key(&person.user_name);

@@ -4,6 +4,7 @@ use crate::domain::access::{Binding, Scope, Subject};
 use crate::domain::change::Change;
 
 /// The line.
+#[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub fn line(change: &Change) -> String {
     match change {
         Change::CreateOrg { slug, .. } => format!("create organisation {slug}"),
@@ -44,6 +45,9 @@ pub fn line(change: &Change) -> String {
             format!("register application {}", application.client_id)
         }
         Change::RemoveApplication { application } => format!("remove application {application}"),
+        Change::SetApplicationOwner { application, owner, .. } => {
+            format!("make {owner} answer for application {application}")
+        }
         Change::UseSetupLink { .. } => "use the set-up link".to_owned(),
         Change::SetOrgSettings { org, .. } => format!("change settings of {org}"),
         Change::ExpectVersion { org, .. } => format!("expect that {org} was not edited"),
@@ -61,6 +65,7 @@ pub fn line(change: &Change) -> String {
         Change::EndSession { member, entry, .. } => format!("end session {entry} of member {member}"),
         Change::CreateServiceAccount { name, project, .. } => format!("create service account \"{name}\" of {project}"),
         Change::SetServiceAccount { user, .. } => format!("change service account {user}"),
+        Change::SetServiceAccountOwner { user, owner, .. } => format!("make {owner} answer for service account {user}"),
         Change::RemoveServiceAccount { user, .. } => format!("remove service account {user}"),
         Change::CreateAccessKey { key, .. } => {
             format!("create access key {} of {} for {}", key.id, key.member, key.project)
@@ -116,9 +121,11 @@ pub const fn kind(change: &Change) -> &'static str {
         Change::Unbind { .. } => "binding.remove",
         Change::EndWindows { .. } => "binding.expire",
         Change::PutApplication(_) => "application.put",
+        Change::SetApplicationOwner { .. } => "application.set_owner",
         Change::RemoveApplication { .. } => "application.remove",
         Change::CreateServiceAccount { .. } => "service_account.create",
         Change::SetServiceAccount { .. } => "service_account.change",
+        Change::SetServiceAccountOwner { .. } => "service_account.set_owner",
         Change::RemoveServiceAccount { .. } => "service_account.remove",
         Change::CreateAccessKey { .. } => "access_key.create",
         Change::SetAccessKey { .. } => "access_key.change",
@@ -211,8 +218,10 @@ fn named_ids(change: &Change) -> Vec<String> {
         Change::Bind { binding, .. } => vec![binding.id.to_string(), subject_id(&binding.subject)],
         Change::Unbind { binding, .. } => one(binding),
         Change::PutApplication(application) => one(&application.id),
+        Change::SetApplicationOwner { application, owner, .. } => vec![application.to_string(), owner.to_string()],
         Change::RemoveApplication { application } => one(application),
         Change::CreateServiceAccount { user, project, .. } => vec![user.to_string(), project.to_string()],
+        Change::SetServiceAccountOwner { user, owner, .. } => vec![user.to_string(), owner.to_string()],
         Change::SetServiceAccount { user, .. } | Change::RemoveServiceAccount { user, .. } => one(user),
         Change::CreateAccessKey { key, .. } => vec![key.id.to_string(), key.member.to_string()],
         Change::SetAccessKey { key, .. } | Change::RemoveAccessKey { key, .. } => one(key),

@@ -9,17 +9,19 @@ mod authorise;
 mod carry_out;
 mod describe;
 mod orgs_of;
+mod pictures;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::app::App;
 use crate::domain::access::Verdict;
 use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Origin, Receipt};
 use crate::flows::end_sessions;
-use crate::kernel::id::{ChangeId, MembershipId, OrgId, UserId};
+use crate::kernel::id::{ChangeId, MembershipId, OrgId};
 use crate::kernel::time::UnixMillis;
+use crate::outside::relying_party::RelyingParty;
 use crate::store::access_edit::{AccessEdit, Outcome};
-use crate::store::db::{LIST, Tx};
+use crate::store::db::Tx;
 use crate::store::{audit, orgs, repeatable};
 
 /// Why a change was refused. Nothing was written but an audit row.
@@ -121,17 +123,18 @@ pub async fn change_access_from(
     let now = app.now();
     let asked = Asked { actor: actor.clone(), origin: origin.clone(), mode, now };
     let (told, refused) = (asked.clone(), Refused::of(&changes));
-    let outcome = app.db.write(move |tx| Box::pin(carry(tx, asked, changes))).await;
+    let callable = app.relying_party.clone();
+    let outcome = app.db.write(move |tx| Box::pin(carry(tx, asked, changes, callable))).await;
     match outcome {
         Ok(receipt) => {
-            if mode == Mode::Act && !receipt.told.is_empty() {
+            if mode == Mode::Act && !receipt.is_empty() {
                 app.outbox_bell.notify_waiters();
                 app.outbox_bell.notify_one();
             }
             Ok(receipt)
         }
         Err(refusal) => {
-            if mode == Mode::Act {
+            if mode == Mode::Act && !matches!(refusal, Refusal::Stale) {
                 record_refusal(app, told, refused, &refusal).await;
             }
             Err(refusal)
@@ -160,33 +163,44 @@ impl Refused {
     fn of(changes: &[Change]) -> Self {
         Self {
             org: changes.iter().find_map(orgs_of::named).cloned(),
-            lines: changes.iter().map(describe::line).collect::<Vec<_>>().join("; "),
+            lines: changes
+                .iter()
+                .filter(|change| !matches!(change, Change::ExpectVersion { .. }))
+                .map(describe::line)
+                .collect::<Vec<_>>()
+                .join("; "),
             kinds: describe::kinds(changes),
             targets: describe::targets(changes),
         }
     }
 }
 
-async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>) -> Result<Receipt, Refusal> {
+async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: RelyingParty) -> Result<Receipt, Refusal> {
     let Asked { actor, origin, mode, now } = asked;
     let orgs = orgs_of::all(tx, &changes).await?;
     let mut edit = AccessEdit::open(tx, &orgs, now).await?;
+    edit.set_author(actor.label());
     let mut acts = Vec::new();
-    let mut aside = end_sessions::Aside::default();
+    let deprovisioning = matches!(actor, Actor::System(why) if why != "unused");
+    let mut aside = end_sessions::Aside { deprovisioning, ..end_sessions::Aside::default() };
+    let mut pictures = pictures::Pictures::default();
     for change in &changes {
         authorise::check(&mut edit, &actor, change).await?;
+        alerts::check_address(&callable, change)?;
+        let before = pictures.before(edit.conn(), change).await?;
         if carry_out::one(&mut edit, change, &mut aside).await? {
             acts.push(describe::line(change));
+            pictures.after(edit.conn(), change, before).await?;
         }
     }
-    let (tx, outcomes) = edit.settle().await?;
+    let (tx, settled) = edit.settle().await?;
     check_owners(tx, &orgs).await?;
     let id = ChangeId::fresh();
-    let (ended, told) = end_sessions::after_change(tx, &id, &outcomes, &aside, now).await?;
-    let members = member_receipts(tx, outcomes).await?;
+    let (ended, told) = end_sessions::after_change(tx, &id, &settled, &aside, now).await?;
+    let members = member_receipts(settled.outcomes);
     let receipt =
         Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
-    keep(tx, &receipt, &orgs, &changes, &origin).await?;
+    keep(tx, &receipt, &orgs, &changes, &origin, pictures).await?;
     if mode == Mode::DryRun {
         tx.undo();
     }
@@ -218,27 +232,17 @@ fn owner_in_the_way(org: &OrgId, owner: &MembershipId) -> Refusal {
     }
 }
 
-async fn member_receipts(tx: &mut Tx, outcomes: Vec<Outcome>) -> Result<Vec<MemberReceipt>, sqlx::Error> {
-    let ids: BTreeSet<String> = outcomes.iter().map(|o| o.user.as_str().to_owned()).collect();
-    let ids: Vec<String> = ids.into_iter().collect();
-    let mut names: BTreeMap<UserId, String> = BTreeMap::new();
-    for chunk in ids.chunks(LIST) {
-        let rows: Vec<(String, String)> =
-            tx.query_in("SELECT id, user_name FROM users WHERE id IN (@)", chunk).all().await?;
-        names.extend(rows.into_iter().map(|(id, name)| (UserId::trusted(id), name)));
-    }
-    Ok(outcomes
-        .into_iter()
-        .map(|Outcome { org, member, user, difference, verdict }| MemberReceipt {
-            user_name: names.get(&user).cloned().unwrap_or_default(),
-            org,
-            member,
-            user,
-            lost: difference.lost,
-            gained: difference.gained,
-            verdict,
-        })
-        .collect())
+fn member_receipts(outcomes: Vec<Outcome>) -> Vec<MemberReceipt> {
+    let show = |Outcome { org, member, user, user_name, difference, verdict }| MemberReceipt {
+        org,
+        member,
+        user,
+        user_name,
+        lost: difference.lost,
+        gained: difference.gained,
+        verdict,
+    };
+    outcomes.into_iter().map(show).collect()
 }
 
 async fn keep(
@@ -247,12 +251,8 @@ async fn keep(
     orgs: &BTreeSet<OrgId>,
     changes: &[Change],
     origin: &Origin,
+    pictures: pictures::Pictures,
 ) -> Result<(), Refusal> {
-    if let Some((caller, key)) = &origin.repeatable
-        && !receipt.dry_run
-    {
-        repeatable::note_change(tx, caller, key, &receipt.id).await?;
-    }
     if receipt.is_empty() && receipt.ended == Ended::default() {
         return Ok(()); // a change that changes nothing leaves no trace
     }
@@ -263,10 +263,16 @@ async fn keep(
         }
     }
     audit::keep_receipt(tx, receipt, &all).await?;
+    if let Some((caller, key)) = &origin.repeatable {
+        repeatable::note_change(tx, caller, key, &receipt.id).await?;
+    }
     let ends = receipt.members.iter().filter(|m| m.verdict == Verdict::End).count();
+    let (changed, left_out) = pictures.into_lines();
     let detail = serde_json::json!({
         "acts": receipt.acts, "members": receipt.members.len(), "ends": ends,
         "sessions": receipt.ended.sessions, "token_families": receipt.ended.token_families,
+        "access_keys": receipt.ended.access_keys,
+        "changed": changed, "changes_left_out": left_out,
     });
     let detail = detail.to_string();
     let summary = receipt.acts.join("; ");
@@ -292,6 +298,21 @@ async fn keep(
         alerts::append(tx, &entry).await?;
     }
     Ok(())
+}
+
+/// Records that somebody was turned away before the door: a write whose route they may not call.
+pub async fn record_denial(
+    app: &App,
+    actor: &Actor,
+    origin: &Origin,
+    asked: (Option<OrgId>, String),
+    code: &'static str,
+) {
+    let (org, act) = asked;
+    let needs = code.to_owned();
+    let by = Asked { actor: actor.clone(), origin: origin.clone(), mode: Mode::Act, now: app.now() };
+    let refused = Refused { org, lines: act.clone(), kinds: vec!["request.denied"], targets: Vec::new() };
+    record_refusal(app, by, refused, &Refusal::Denied { act, needs }).await;
 }
 
 /// So many members of a receipt are found by the audit record's search; beyond, the receipt names them.

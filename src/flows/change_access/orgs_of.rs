@@ -42,7 +42,9 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         | Change::Reassign { org, .. }
         | Change::EndSession { org, .. }
         | Change::CreateServiceAccount { org, .. }
+        | Change::SetApplicationOwner { org, .. }
         | Change::SetServiceAccount { org, .. }
+        | Change::SetServiceAccountOwner { org, .. }
         | Change::RemoveServiceAccount { org, .. }
         | Change::CreateAccessKey { org, .. }
         | Change::SetAccessKey { org, .. }

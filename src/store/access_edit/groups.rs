@@ -1,14 +1,53 @@
 //! Groups and their members, as an access edit writes them. Memberships change row by row, never as a list.
 
+use std::collections::BTreeSet;
+
 use super::{AccessEdit, Written};
-use crate::domain::access::Cause;
+use crate::domain::access::{Cause, Window};
 use crate::domain::source::Source;
 use crate::kernel::fold;
-use crate::kernel::id::{GroupId, MembershipId, OrgId};
+use crate::kernel::id::{BindingId, GroupId, MembershipId, OrgId};
 use crate::store::db::{LIST, Result};
-use crate::store::groups;
+use crate::store::orgs::{Predefined, predefined_groups};
+use crate::store::{groups, memberships};
 
 impl AccessEdit<'_> {
+    /// Makes the groups that every organisation has, with their roles. Nobody is in them yet, so nobody is touched.
+    pub(super) async fn create_predefined_groups(&mut self, org: &OrgId) -> Result<()> {
+        for Predefined { id, name, description, role } in predefined_groups(org) {
+            self.tx
+                .query(
+                    "INSERT INTO groups (id, org_id, name, name_key, description, source, created_at)
+                     VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                )
+                .bind(id.as_str().to_owned())
+                .bind(org.as_str().to_owned())
+                .bind(name)
+                .bind(fold::key(name))
+                .bind(description)
+                .bind(Source::System.to_string())
+                .bind(self.at.0)
+                .execute()
+                .await?;
+            self.tx
+                .query(
+                    "INSERT INTO bindings (id, org_id, role, scope, group_id, not_before, not_after, source, created_at)
+                     VALUES ($1, $2, $3, 'org', $4, $5, $6, $7, $8)",
+                )
+                .bind(BindingId::fresh().into_string())
+                .bind(org.as_str().to_owned())
+                .bind(role.as_str().to_owned())
+                .bind(id.into_string())
+                .bind(Window::ALWAYS.not_before.0)
+                .bind(Window::ALWAYS.not_after.0)
+                .bind(Source::System.to_string())
+                .bind(self.at.0)
+                .execute()
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Makes a group; `Taken` when the organisation has one with that name, without regard to case.
     ///
     /// # Errors
@@ -106,26 +145,74 @@ impl AccessEdit<'_> {
             return Ok(Written::Missing);
         }
         let inside = groups::member_ids(self.tx, group).await?;
-        let inside: std::collections::BTreeSet<&MembershipId> = inside.iter().collect();
-        let mut new: Vec<MembershipId> = members.iter().filter(|id| !inside.contains(id)).cloned().collect();
-        new.sort();
-        new.dedup();
+        let inside: BTreeSet<&MembershipId> = inside.iter().collect();
+        let new: BTreeSet<&MembershipId> = members.iter().filter(|id| !inside.contains(id)).collect();
+        let new: Vec<MembershipId> = new.into_iter().cloned().collect();
         if new.is_empty() {
             return Ok(Written::Already);
         }
         self.touch(org, &new, Cause::Added).await?;
-        for member in new {
+        self.insert_members(group, &new, source).await?;
+        Ok(Written::Done)
+    }
+
+    /// By one statement for each thousand: a group of a hundred thousand is filled at once.
+    async fn insert_members(&mut self, group: &GroupId, members: &[MembershipId], source: &Source) -> Result<()> {
+        for chunk in members.chunks(LIST) {
+            let ids: Vec<String> = chunk.iter().map(|id| id.as_str().to_owned()).collect();
+            let author = self.author().to_owned();
             self.tx
-                .query(
-                    "INSERT INTO group_members (group_id, membership_id, source, created_at) VALUES ($1, $2, $3, $4)
-                     ON CONFLICT DO NOTHING",
+                .query_in(
+                    "INSERT INTO group_members (group_id, membership_id, source, created_at, created_by)
+                     SELECT $$1, m.id, $$2, $$3, $$4 FROM memberships m WHERE m.id IN (@) ON CONFLICT DO NOTHING",
+                    &ids,
                 )
                 .bind(group.as_str().to_owned())
-                .bind(member.into_string())
                 .bind(source.to_string())
                 .bind(self.at.0)
+                .bind(author)
                 .execute()
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a member into exactly these groups: only the difference is written. `Missing` when the member or one of the
+    /// groups is not of this organisation.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_groups_of(
+        &mut self,
+        org: &OrgId,
+        member: &MembershipId,
+        wanted: &BTreeSet<GroupId>,
+    ) -> Result<Written> {
+        if memberships::find(self.tx, org, member).await?.is_none() {
+            return Ok(Written::Missing);
+        }
+        let held = groups::ids_of_member(self.tx, member).await?;
+        for group in wanted.difference(&held) {
+            if groups::find(self.tx, org, group).await?.is_none() {
+                return Ok(Written::Missing);
+            }
+        }
+        if *wanted == held {
+            return Ok(Written::Already);
+        }
+        let member = std::slice::from_ref(member);
+        for group in held.difference(wanted) {
+            self.touch(org, member, Cause::RemovedFromGroup).await?;
+            self.tx
+                .query("DELETE FROM group_members WHERE group_id = $1 AND membership_id = $2")
+                .bind(group.as_str().to_owned())
+                .bind(member[0].as_str().to_owned())
+                .execute()
+                .await?;
+        }
+        for group in wanted.difference(&held) {
+            self.touch(org, member, Cause::Added).await?;
+            self.insert_members(group, member, &Source::Local).await?;
         }
         Ok(Written::Done)
     }
@@ -145,7 +232,7 @@ impl AccessEdit<'_> {
             return Ok(Written::Missing);
         }
         let inside = groups::member_ids(self.tx, group).await?;
-        let inside: std::collections::BTreeSet<&MembershipId> = inside.iter().collect();
+        let inside: BTreeSet<&MembershipId> = inside.iter().collect();
         let gone: Vec<MembershipId> = members.iter().filter(|id| inside.contains(id)).cloned().collect();
         if gone.is_empty() {
             return Ok(Written::Already);
@@ -163,7 +250,7 @@ impl AccessEdit<'_> {
     }
 
     async fn all_of_org(&mut self, org: &OrgId, members: &[MembershipId]) -> Result<bool> {
-        let distinct: std::collections::BTreeSet<&MembershipId> = members.iter().collect();
+        let distinct: BTreeSet<&MembershipId> = members.iter().collect();
         let ids: Vec<String> = distinct.iter().map(|id| id.as_str().to_owned()).collect();
         let mut found = 0;
         for chunk in ids.chunks(LIST) {

@@ -1,15 +1,18 @@
 //! Accounts and memberships, as an access edit writes them.
 
+use std::collections::BTreeSet;
+
 use super::{AccessEdit, Written};
-use crate::domain::access::Cause;
+use crate::domain::access::{Cause, Scope, Subject};
 use crate::domain::change::NewUser;
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::identifier;
-use crate::domain::people::user::{MembershipState, UserState};
+use crate::domain::people::user::{AccessType, MembershipState, UserState};
 use crate::domain::source::Source;
-use crate::kernel::id::{MembershipId, OrgId, UserId};
-use crate::store::db::Result;
-use crate::store::users;
+use crate::kernel::id::{ApplicationId, MembershipId, OrgId, ProjectId, UserId};
+use crate::store::db::{Result, corrupt};
+use crate::store::picture::Count;
+use crate::store::{bindings, memberships, users};
 
 impl AccessEdit<'_> {
     /// Makes an account; `Taken` when its user name, e-mail or phone identifies somebody else in its realm.
@@ -80,7 +83,7 @@ impl AccessEdit<'_> {
         let Some(found) = users::find(self.tx, user).await? else {
             return Ok(());
         };
-        for (org, member) in crate::store::memberships::all_of_user(self.tx, user).await? {
+        for (org, member) in memberships::all_of_user(self.tx, user).await? {
             crate::store::member_list::put(self.tx, &org, &member, &found).await?;
         }
         Ok(())
@@ -111,7 +114,8 @@ impl AccessEdit<'_> {
         Ok(Written::Done)
     }
 
-    /// Sets an account's state and touches its memberships in the organisations that this edit has locked.
+    /// Sets an account's state and touches its memberships in the organisations that this edit has locked. Those of an
+    /// account that is deleted end.
     ///
     /// # Errors
     /// The database's.
@@ -126,8 +130,13 @@ impl AccessEdit<'_> {
             return Ok(Written::Missing);
         }
         let cause = if state == UserState::Active { Cause::Added } else { Cause::Barred };
-        for (org, member) in crate::store::memberships::all_of_user(self.tx, user).await? {
-            self.touch(&org, &[member], cause).await?;
+        for (org, member) in memberships::all_of_user(self.tx, user).await? {
+            self.touch(&org, std::slice::from_ref(&member), cause).await?;
+            match state {
+                UserState::Deleted => self.drop_membership(&member).await?,
+                UserState::Active => self.begin_use(&member).await?,
+                UserState::Pending | UserState::Suspended | UserState::Deactivated => {}
+            }
         }
         self.tx
             .query("UPDATE users SET state = $2, updated_at = $3 WHERE id = $1")
@@ -157,7 +166,7 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn reset_password(&mut self, user: &UserId, password: &str) -> Result<Written> {
-        for (org, member) in crate::store::memberships::all_of_user(self.tx, user).await? {
+        for (org, member) in memberships::all_of_user(self.tx, user).await? {
             self.touch(&org, &[member], Cause::Barred).await?;
         }
         let rows = self
@@ -216,7 +225,7 @@ impl AccessEdit<'_> {
         member: &MembershipId,
         state: MembershipState,
     ) -> Result<Written> {
-        let Some(found) = crate::store::memberships::find(self.tx, org, member).await? else {
+        let Some(found) = memberships::find(self.tx, org, member).await? else {
             return Ok(Written::Missing);
         };
         if found.state == state {
@@ -231,7 +240,21 @@ impl AccessEdit<'_> {
             .bind(state.as_str())
             .execute()
             .await?;
+        if state == MembershipState::Active {
+            self.begin_use(member).await?;
+        }
         Ok(Written::Done)
+    }
+
+    /// From now on disuse is counted anew: whoever was let in again is not suspended at the next look.
+    async fn begin_use(&mut self, member: &MembershipId) -> Result<()> {
+        self.tx
+            .query("UPDATE memberships SET active_from = $2 WHERE id = $1")
+            .bind(member.as_str().to_owned())
+            .bind(self.at.0)
+            .execute()
+            .await
+            .map(|_| ())
     }
 
     /// Has a member's sessions and tokens in the organisation end; nothing else of it changes.
@@ -239,7 +262,7 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn end_sessions(&mut self, org: &OrgId, member: &MembershipId) -> Result<Written> {
-        if crate::store::memberships::find(self.tx, org, member).await?.is_none() {
+        if memberships::find(self.tx, org, member).await?.is_none() {
             return Ok(Written::Missing);
         }
         self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
@@ -252,18 +275,163 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn remove_member(&mut self, org: &OrgId, member: &MembershipId) -> Result<Written> {
-        if crate::store::memberships::find(self.tx, org, member).await?.is_none() {
+        if memberships::find(self.tx, org, member).await?.is_none() {
             return Ok(Written::Missing);
         }
         self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
+        self.drop_membership(member).await?;
+        Ok(Written::Done)
+    }
+
+    /// Deletes a membership with all that hangs on it; what the person answered for has nobody who does.
+    async fn drop_membership(&mut self, member: &MembershipId) -> Result<()> {
+        self.delete_keys_of_member(member).await?;
         for sql in [
             "DELETE FROM group_members WHERE membership_id = $1",
             "DELETE FROM bindings WHERE membership_id = $1",
+            "UPDATE applications SET owner_id = NULL WHERE owner_id = $1",
+            "UPDATE users SET owner_id = NULL WHERE owner_id = $1",
             "DELETE FROM memberships WHERE id = $1",
         ] {
             self.tx.query(sql).bind(member.as_str().to_owned()).execute().await?;
         }
+        Ok(())
+    }
+
+    /// Sets how a managed account is used. One for keys alone has no password, and what its password opened ends.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_access_type(&mut self, user: &UserId, access: AccessType) -> Result<Written> {
+        match users::access_type(self.tx, user).await? {
+            None => return Ok(Written::Missing),
+            Some(before) if before == access => return Ok(Written::Already),
+            Some(_) => {}
+        }
+        if access == AccessType::Key {
+            for (org, member) in memberships::all_of_user(self.tx, user).await? {
+                self.touch(&org, &[member], Cause::Barred).await?;
+            }
+        }
+        self.tx
+            .query(
+                "UPDATE users SET access_type = $2, updated_at = $3,
+                   password = CASE WHEN $2 = 'key' THEN NULL ELSE password END WHERE id = $1",
+            )
+            .bind(user.as_str().to_owned())
+            .bind(access.as_str())
+            .bind(self.at.0)
+            .execute()
+            .await?;
         Ok(Written::Done)
+    }
+
+    /// Restricts a member to some applications. Where an application is taken away, what the member has open ends; a
+    /// wider restriction ends nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn restrict_member(
+        &mut self,
+        org: &OrgId,
+        member: &MembershipId,
+        to: Option<&BTreeSet<ApplicationId>>,
+    ) -> Result<Written> {
+        if memberships::find(self.tx, org, member).await?.is_none() {
+            return Ok(Written::Missing);
+        }
+        let before = memberships::restriction(self.tx, member).await?;
+        if before.as_ref() == to {
+            return Ok(Written::Already);
+        }
+        let tighter = match (&before, to) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(before), Some(to)) => !before.is_subset(to),
+        };
+        let cause = if tighter { Cause::Barred } else { Cause::Added };
+        self.touch(org, std::slice::from_ref(member), cause).await?;
+        let list = to.map(serde_json::to_string).transpose().map_err(|e| corrupt(&e.to_string()))?;
+        self.tx
+            .query("UPDATE memberships SET restricted_to = $2 WHERE id = $1")
+            .bind(member.as_str().to_owned())
+            .bind(list)
+            .execute()
+            .await?;
+        Ok(Written::Done)
+    }
+
+    /// Moves a membership from its account to another; its id, bindings and groups stay. What was open through it ends,
+    /// and its access keys go: they were the other person's. `Taken` when the account is a member already.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn replace_identity(&mut self, org: &OrgId, member: &MembershipId, by: &UserId) -> Result<Written> {
+        let (Some(found), Some(user)) =
+            (memberships::find(self.tx, org, member).await?, users::find(self.tx, by).await?)
+        else {
+            return Ok(Written::Missing);
+        };
+        if found.user == *by {
+            return Ok(Written::Already);
+        }
+        if memberships::of_user(self.tx, org, by).await?.is_some() {
+            return Ok(Written::Taken);
+        }
+        self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
+        self.delete_keys_of_member(member).await?;
+        self.tx
+            .query("UPDATE memberships SET user_id = $2, last_sign_in_at = NULL, active_from = $3 WHERE id = $1")
+            .bind(member.as_str().to_owned())
+            .bind(by.as_str().to_owned())
+            .bind(self.at.0)
+            .execute()
+            .await?;
+        crate::store::member_list::put(self.tx, org, member, &user).await?;
+        Ok(Written::Done)
+    }
+
+    /// Takes a member's direct roles on one project; `Already` when there are none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn leave_project(&mut self, org: &OrgId, member: &MembershipId, project: &ProjectId) -> Result<Written> {
+        let subject = Subject::Member(member.clone());
+        let all = memberships::bindings_reaching(self.tx, member).await?;
+        let mut written = Written::Already;
+        for binding in all.into_iter().filter(|binding| binding.subject == subject) {
+            if binding.scope == Scope::Project(project.clone())
+                && bindings::find(self.tx, org, &binding.id).await?.is_some()
+            {
+                self.take(org, &binding, Cause::RoleRemoved, Count::Live).await?;
+                written = Written::Done;
+            }
+        }
+        Ok(written)
+    }
+
+    /// Makes another member answer for what one answers for; `Already` when that is nothing.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn reassign(&mut self, org: &OrgId, from: &MembershipId, to: &MembershipId) -> Result<Written> {
+        for id in [from, to] {
+            if memberships::find(self.tx, org, id).await?.is_none() {
+                return Ok(Written::Missing);
+            }
+        }
+        if from == to {
+            return Ok(Written::Already);
+        }
+        let mut rows = 0;
+        for sql in [
+            "UPDATE applications SET owner_id = $2 WHERE owner_id = $1",
+            "UPDATE users SET owner_id = $2 WHERE owner_id = $1",
+        ] {
+            let query = self.tx.query(sql).bind(from.as_str().to_owned());
+            rows += query.bind(to.as_str().to_owned()).execute().await?;
+        }
+        Ok(Written::from_rows(rows, Written::Already))
     }
 }
 

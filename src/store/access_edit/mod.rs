@@ -11,13 +11,18 @@
 
 mod groups;
 mod members;
+mod notices;
 mod orgs;
 mod roles;
+mod tools;
 
-use std::collections::{BTreeMap, BTreeSet};
+pub use tools::NewServiceAccount;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::db::{Fate, LIST, Result, Tx};
-use super::picture::{self, Count, OrgFacts, Pictured};
+use super::picture::{self, Count, OrgFacts, Pictured, Place};
 use crate::domain::access::permission::administers;
 use crate::domain::access::reach::Reach;
 use crate::domain::access::{Cause, Difference, Grants, Policy, Role, Verdict, diff, verdict};
@@ -45,8 +50,11 @@ impl Written {
 
 struct Touched {
     org: OrgId,
-    user: Option<UserId>,
-    before: Grants,
+    /// Where the member stood before; `None` for one that was not there.
+    place: Option<Place>,
+    before: Arc<Grants>,
+    /// Whether this edit writes bindings alone of what the member's grants hang on: then it stands where it stood.
+    stays: bool,
     causes: BTreeSet<Cause>,
 }
 
@@ -62,6 +70,10 @@ pub struct AccessEdit<'t> {
     swept: BTreeSet<OrgId>,
     /// Own roles that this edit has deleted.
     deleted_roles: BTreeSet<(OrgId, String)>,
+    /// The label of whoever asks, for the rows that say who made them.
+    author: String,
+    /// How many access keys this edit has deleted that had not ended before.
+    keys_ended: u64,
 }
 
 /// What an edit did to one member.
@@ -73,10 +85,21 @@ pub struct Outcome {
     pub member: MembershipId,
     /// The account.
     pub user: UserId,
+    /// Its user name.
+    pub user_name: String,
     /// What was lost and gained.
     pub difference: Difference,
     /// What ends.
     pub verdict: Verdict,
+}
+
+/// What an edit did.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// To the members for whom something changed or ends.
+    pub outcomes: Vec<Outcome>,
+    /// How many access keys ended.
+    pub access_keys: u64,
 }
 
 impl<'t> AccessEdit<'t> {
@@ -97,6 +120,8 @@ impl<'t> AccessEdit<'t> {
             touched: BTreeMap::new(),
             swept: BTreeSet::new(),
             deleted_roles: BTreeSet::new(),
+            author: String::new(),
+            keys_ended: 0,
         };
         for org in orgs {
             edit.lock(org).await?;
@@ -130,6 +155,17 @@ impl<'t> AccessEdit<'t> {
     #[must_use]
     pub fn version_before(&self, org: &OrgId) -> Option<i64> {
         self.versions.get(org).copied()
+    }
+
+    /// Says who asks, for the rows that tell who made them.
+    pub fn set_author(&mut self, label: String) {
+        self.author = label;
+    }
+
+    /// The label of whoever asks.
+    #[must_use]
+    pub fn author(&self) -> &str {
+        &self.author
     }
 
     /// The transaction, for reading.
@@ -166,7 +202,8 @@ impl<'t> AccessEdit<'t> {
         let id = member.id;
         let mut pictured =
             picture::of_members(self.tx, std::slice::from_ref(&id), &self.orgs, self.at, Count::Live).await?;
-        Ok(Reach::Member { grants: pictured.remove(&id).map(|p| p.grants).unwrap_or_default(), own })
+        let grants = pictured.remove(&id).map(|p| Arc::unwrap_or_clone(p.grants)).unwrap_or_default();
+        Ok(Reach::Member { grants, own })
     }
 
     /// What a member's bindings give, whatever state the member is in: how far the person reaches once it is active.
@@ -184,10 +221,18 @@ impl<'t> AccessEdit<'t> {
     /// # Errors
     /// The database's.
     pub async fn touch(&mut self, org: &OrgId, members: &[MembershipId], cause: Cause) -> Result<()> {
-        self.touch_counting(org, members, cause, Count::Live).await
+        self.touch_bindings(org, members, cause, Count::Live).await?;
+        for id in members {
+            if let Some(touched) = self.touched.get_mut(id) {
+                touched.stays = false;
+            }
+        }
+        Ok(())
     }
 
-    async fn touch_counting(
+    /// As [`AccessEdit::touch`], for members of whom nothing but bindings is about to be written: neither their rows, nor
+    /// their accounts', nor their places in groups.
+    async fn touch_bindings(
         &mut self,
         org: &OrgId,
         members: &[MembershipId],
@@ -198,11 +243,12 @@ impl<'t> AccessEdit<'t> {
         let new: Vec<MembershipId> = new.into_iter().cloned().collect();
         let mut pictured = picture::of_members(self.tx, &new, &self.orgs, self.at, count).await?;
         for id in new {
-            let (user, before) = match pictured.remove(&id) {
-                Some(Pictured { user, grants, .. }) => (Some(user), grants),
-                None => (None, Grants::default()),
+            let (place, before) = match pictured.remove(&id) {
+                Some(Pictured { place, grants }) => (Some(place), grants),
+                None => (None, Arc::default()),
             };
-            self.touched.insert(id, Touched { org: org.clone(), user, before, causes: BTreeSet::new() });
+            let touched = Touched { org: org.clone(), place, before, stays: true, causes: BTreeSet::new() };
+            self.touched.insert(id, touched);
         }
         for id in members {
             if let Some(touched) = self.touched.get_mut(id) {
@@ -212,31 +258,79 @@ impl<'t> AccessEdit<'t> {
         Ok(())
     }
 
-    /// Judges the differences, raises the counters, and hands the transaction back with what became of each member.
+    /// Judges the differences, raises the counters, ends the access keys of people who lost their last grant on the
+    /// keys' project, and hands the transaction back with what became of each member.
     ///
     /// Only members for whom something changed or ends are in the answer, and only their rows are written.
     ///
     /// # Errors
     /// The database's.
-    pub async fn settle(self) -> Result<(&'t mut Tx, Vec<Outcome>)> {
-        let Self { tx, at, orgs, touched, .. } = self;
-        let ids: Vec<MembershipId> = touched.keys().cloned().collect();
-        let mut after = picture::of_members(tx, &ids, &orgs, at, Count::Live).await?;
+    pub async fn settle(self) -> Result<(&'t mut Tx, Settled)> {
+        let Self { tx, at, orgs, touched, keys_ended, .. } = self;
+        let mut after = picture_after(tx, &touched, &orgs, at).await?;
+        let access_keys = keys_ended + tools::end_keys_without_a_grant(tx, &after, at).await?;
+        let mut judged = Judged::default();
         let mut outcomes = Vec::new();
         for (member, touched) in touched {
-            let now = after.remove(&member);
-            let user = touched.user.or_else(|| now.as_ref().map(|p| p.user.clone()));
-            let Some(user) = user else { continue };
-            let grants = now.map(|p| p.grants).unwrap_or_default();
-            let difference = diff(&touched.before, &grants);
-            let verdict = judge(orgs.get(&touched.org), &touched.causes, &grants, &difference);
+            let (place, grants) = match after.remove(&member) {
+                Some(Pictured { place, grants }) => (touched.place.or(Some(place)), grants),
+                None => (touched.place, Arc::default()),
+            };
+            let Some(Place { holder, user_name, .. }) = place else { continue };
+            let user = holder.user;
+            let (difference, verdict) = judged.of(&orgs, &touched.org, (&touched.before, &grants), &touched.causes);
             if !difference.is_empty() || verdict != Verdict::Keep {
-                outcomes.push(Outcome { org: touched.org, member, user, difference, verdict });
+                outcomes.push(Outcome { org: touched.org, member, user, user_name, difference, verdict });
             }
         }
         raise(tx, &outcomes).await?;
         tx.set_fate(Fate::Keep);
-        Ok((tx, outcomes))
+        Ok((tx, Settled { outcomes, access_keys }))
+    }
+}
+
+/// The picture after: of those whose bindings alone were written only those are read again.
+async fn picture_after(
+    tx: &mut Tx,
+    touched: &BTreeMap<MembershipId, Touched>,
+    orgs: &BTreeMap<OrgId, OrgFacts>,
+    at: UnixMillis,
+) -> Result<BTreeMap<MembershipId, Pictured>> {
+    let (mut moved, mut places) = (Vec::new(), Vec::new());
+    for (id, touched) in touched {
+        match &touched.place {
+            Some(place) if touched.stays => places.push(place.clone()),
+            _ => moved.push(id.clone()),
+        }
+    }
+    let mut after = picture::of_places(tx, places, orgs, at, Count::Live).await?;
+    after.extend(picture::of_members(tx, &moved, orgs, at, Count::Live).await?);
+    Ok(after)
+}
+
+/// What was judged already: members who held and hold the same, for the same causes, are judged once.
+#[derive(Default)]
+struct Judged(HashMap<Case, (Arc<Grants>, Arc<Grants>, Difference, Verdict)>);
+
+/// The organisation, where the pictures before and after lie in memory, and the causes.
+type Case = (OrgId, usize, usize, BTreeSet<Cause>);
+
+impl Judged {
+    fn of(
+        &mut self,
+        orgs: &BTreeMap<OrgId, OrgFacts>,
+        org: &OrgId,
+        (before, after): (&Arc<Grants>, &Arc<Grants>),
+        causes: &BTreeSet<Cause>,
+    ) -> (Difference, Verdict) {
+        // The pictures are kept beside the answer, so that no other can come to lie at the same address.
+        let key = (org.clone(), Arc::as_ptr(before).addr(), Arc::as_ptr(after).addr(), causes.clone());
+        let (_, _, difference, verdict) = self.0.entry(key).or_insert_with(|| {
+            let difference = diff(before, after);
+            let verdict = judge(orgs.get(org), causes, after, &difference);
+            (before.clone(), after.clone(), difference, verdict)
+        });
+        (difference.clone(), *verdict)
     }
 }
 

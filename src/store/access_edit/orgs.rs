@@ -11,7 +11,7 @@ use crate::store::picture::Count;
 use crate::store::{bindings, memberships, orgs};
 
 impl AccessEdit<'_> {
-    /// Makes an organisation and locks it; `Taken` when another has the slug.
+    /// Makes an organisation with its predefined groups and locks it; `Taken` when another has the slug.
     ///
     /// # Errors
     /// The database's.
@@ -35,6 +35,7 @@ impl AccessEdit<'_> {
             return Ok(Written::Taken);
         }
         self.lock(org).await?;
+        self.create_predefined_groups(org).await?;
         Ok(Written::Done)
     }
 
@@ -148,6 +149,18 @@ impl AccessEdit<'_> {
             .bind((state == OrgState::Deleted).then_some(self.at.0))
             .execute()
             .await?;
+        if state != OrgState::Active {
+            // Those of its own accounts too that have no entry here: they don't come back with the organisation.
+            self.tx
+                .query(
+                    "UPDATE sessions SET ended_at = $2 WHERE ended_at IS NULL
+                       AND user_id IN (SELECT u.id FROM users u WHERE u.org_id = $1)",
+                )
+                .bind(org.as_str().to_owned())
+                .bind(self.at.0)
+                .execute()
+                .await?;
+        }
         Ok(Written::Done)
     }
 
@@ -226,7 +239,7 @@ impl AccessEdit<'_> {
         Ok(Written::from_rows(rows, if known { Written::Already } else { Written::Missing }))
     }
 
-    /// Deletes a project with its bindings.
+    /// Deletes a project with its bindings, its service accounts and everybody's access keys for it.
     ///
     /// # Errors
     /// The database's.
@@ -237,6 +250,7 @@ impl AccessEdit<'_> {
         }
         let holders = self.holders_on_all_projects(org).await?;
         self.touch(org, &holders, Cause::RoleRemoved).await?;
+        self.delete_tools_of_project(org, project).await?;
         for binding in bindings::of_project(self.tx, org, project).await? {
             self.take(org, &binding, Cause::RoleRemoved, Count::Live).await?;
         }
@@ -248,6 +262,11 @@ impl AccessEdit<'_> {
             .await?;
         if let Some(facts) = self.orgs.get_mut(org) {
             facts.projects.retain(|p| p.id != *project);
+        }
+        let mut settings = orgs::settings(self.tx, org).await?;
+        if settings.default_project.as_ref() == Some(project) {
+            settings.default_project = None;
+            self.set_org_settings(org, &settings).await?;
         }
         Ok(Written::Done)
     }

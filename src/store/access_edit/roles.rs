@@ -126,8 +126,9 @@ impl AccessEdit<'_> {
         if bindings::same(self.tx, org, binding).await? {
             return Ok(Written::Already);
         }
-        self.touch(org, &members, Cause::Added).await?;
-        bindings::insert(self.tx, org, binding, self.at).await?;
+        self.touch_bindings(org, &members, Cause::Added, Count::Live).await?;
+        let author = self.author().to_owned();
+        bindings::insert(self.tx, org, binding, self.at, &author).await?;
         Ok(Written::Done)
     }
 
@@ -159,7 +160,7 @@ impl AccessEdit<'_> {
         // All pictures first: a member may lose several at once.
         for binding in &due {
             let members = self.subject_members(org, &binding.subject).await?.unwrap_or_default();
-            self.touch_counting(org, &members, Cause::RoleRemoved, Count::LiveAndDue).await?;
+            self.touch_bindings(org, &members, Cause::RoleRemoved, Count::LiveAndDue).await?;
         }
         for binding in &due {
             bindings::delete(self.tx, &binding.id).await?;
@@ -169,7 +170,7 @@ impl AccessEdit<'_> {
 
     pub(super) async fn take(&mut self, org: &OrgId, binding: &Binding, cause: Cause, count: Count) -> Result<()> {
         let members = self.subject_members(org, &binding.subject).await?.unwrap_or_default();
-        self.touch_counting(org, &members, cause, count).await?;
+        self.touch_bindings(org, &members, cause, count).await?;
         bindings::delete(self.tx, &binding.id).await
     }
 

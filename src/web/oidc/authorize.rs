@@ -16,7 +16,7 @@ use crate::web::extract::browser::Browser;
 use crate::web::extract::caller;
 use crate::web::layers::FormAction;
 use crate::web::pages::sealed::Sealed;
-use crate::web::pages::{consent, error, select_org, sign_in};
+use crate::web::pages::{consent, device, error, select_org, sign_in};
 
 /// `GET /authorize`.
 pub async fn get(State(app): State<App>, browser: Browser, RawQuery(query): RawQuery) -> Response {
@@ -53,7 +53,7 @@ async fn begin(app: &App, browser: Browser, params: Result<Params, BadParams>) -
                 Some(application) => with_project_scope(request, application),
                 None => request,
             };
-            let pending = Pending { request, started: app.now(), org: None, consented: false };
+            let pending = Pending { request, started: app.now(), org: None, consented: false, device: None };
             proceed(app, browser, pending).await
         }
         Err(refusal) => match *refusal {
@@ -82,13 +82,15 @@ pub async fn proceed(app: &App, browser: Browser, pending: Pending) -> Response 
         }
         Err(fault) => return browser.answer(error::of_fault(fault)),
     };
-    let next = match step(app, &pending, &application, browser.facts.as_ref()).await {
+    let next = match step(app, &pending, &application, browser.facts.as_ref(), &browser.address).await {
         Ok(next) => next,
         Err(fault) => return browser.answer(error::of_fault(fault)),
     };
     let request = &pending.request;
     let mut response = match next {
         Step::Done(code) => reply::success(app, request, &code),
+        Step::Allowed => device::allowed(&application),
+        Step::Refuse(error) if pending.device.is_some() => device::refused(&error),
         Step::Refuse(error) => {
             reply::refusal(app, (&request.redirect, request.response_mode), &error, request.state.as_deref())
         }
@@ -96,6 +98,7 @@ pub async fn proceed(app: &App, browser: Browser, pending: Pending) -> Response 
             sign_in::show(app, &browser, &Sealed::Authorize(Box::new(pending.clone())), Some(&application), None).await
         }
         Step::SelectOrg(choices) => select_org::show(&browser, &pending, &application, choices),
+        Step::Consent(asked) if pending.device.is_some() => device::confirm(&browser, &pending, &application, *asked),
         Step::Consent(asked) => consent::show(&browser, &pending, &application, *asked),
     };
     if response.status() != StatusCode::SEE_OTHER {

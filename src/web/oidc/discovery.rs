@@ -61,6 +61,8 @@ pub struct Rooms {
     pub app: App,
     /// The discovery document.
     pub discovery: Document,
+    /// The description of the REST API.
+    pub description: crate::web::api::reference::Description,
     /// Where metrics are read.
     pub metrics: Option<metrics_exporter_prometheus::PrometheusHandle>,
     /// Cancelled once the process stops.

@@ -9,8 +9,9 @@ use super::error;
 use crate::app::App;
 use crate::domain::oauth::error::OAuthError;
 use crate::domain::oidc::discovery;
+use crate::flows::authenticate_client::Authenticated;
 use crate::flows::{Fault, revoke};
-use crate::web::extract::caller::{self, Caller};
+use crate::web::extract::caller::{self, Call};
 
 /// `POST /revoke`.
 pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
@@ -25,8 +26,11 @@ pub async fn post(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Re
 }
 
 async fn act(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(), Fault> {
-    let Caller { application, params, conn } = caller::authenticate(app, headers, body, discovery::REVOKE).await?;
+    let Call { by, params, conn } = caller::anybody(app, headers, body, discovery::REVOKE).await?;
     drop(conn);
     let token = params.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
-    revoke::revoke(app, &application, token).await
+    match by {
+        Authenticated::Application(application) => revoke::revoke(app, &application, token).await,
+        Authenticated::Tool(key) => revoke::revoke_by_key(app, &key.id, token).await,
+    }
 }

@@ -31,7 +31,7 @@ pub fn show(browser: &Browser, pending: &Pending, application: &Application, ask
     page(StatusCode::OK, &form)
 }
 
-fn line(word: &str) -> ScopeLine {
+pub(super) fn line(word: &str) -> ScopeLine {
     let text = match word {
         scope::OPENID => "Know who you are".to_owned(),
         scope::PROFILE => "See your name and profile".to_owned(),
@@ -41,6 +41,9 @@ fn line(word: &str) -> ScopeLine {
         scope::OFFLINE_ACCESS => "Stay signed in when you are away".to_owned(),
         scope::ROLES => "See your roles in the organisation and its projects".to_owned(),
         scope::GROUPS => "See the groups you are in".to_owned(),
+        scope::ADMIN => {
+            "Do in Muster, in your name, whatever your roles allow: change people, groups and access".to_owned()
+        }
         other => match scope::project_key(other) {
             Some(key) => format!("See your roles in the project {key}"),
             None => format!("Use its own permission \"{other}\""),

@@ -9,16 +9,19 @@ use axum::response::Response;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::view::{MePage, OrgAccess, SessionLine};
+use super::view::{ErrorPage, MePage, OrgAccess, SessionLine};
 use super::{error, page};
 use crate::app::App;
 use crate::domain::access::Holder;
 use crate::domain::access::claims::role_claims;
 use crate::domain::people::user::Kind;
 use crate::flows::{Fault, sign_out};
+use crate::kernel::id::UserId;
 use crate::kernel::time::UnixMillis;
 use crate::store::cookies::Facts;
-use crate::store::{memberships, picture, sessions, users};
+use crate::store::db::Conn;
+use crate::store::memberships::Entrance;
+use crate::store::{memberships, picture, sessions, sign_ins, users};
 use crate::web::extract::browser::{Browser, device, is_current};
 use crate::web::extract::caller;
 use crate::web::oidc::reply;
@@ -29,8 +32,9 @@ pub async fn get(State(app): State<App>, browser: Browser) -> Response {
         return browser.answer(reply::see_other("/login"));
     };
     match read(&app, &facts, browser.csrf()).await {
-        Ok(Some(view)) => browser.answer(page(StatusCode::OK, &view)),
-        Ok(None) => browser.answer(reply::see_other("/login")),
+        Ok(Seen::Page(view)) => browser.answer(page(StatusCode::OK, &*view)),
+        Ok(Seen::Restricted) => browser.answer(restricted()),
+        Ok(Seen::Nobody) => browser.answer(reply::see_other("/login")),
         Err(fault) => browser.answer(error::of_fault(fault)),
     }
 }
@@ -41,6 +45,11 @@ pub async fn end_session(State(app): State<App>, browser: Browser, headers: Head
     let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
     if !browser.posted_here(&headers, &form) {
         return error::forbidden();
+    }
+    match is_kept_out(&app, &facts).await {
+        Ok(false) => {}
+        Ok(true) => return browser.answer(restricted()),
+        Err(fault) => return browser.answer(error::of_fault(fault)),
     }
     let which = form.get("session").unwrap_or_default();
     let ended = match (which, which.parse()) {
@@ -60,29 +69,77 @@ pub async fn root() -> Response {
     reply::see_other("/me")
 }
 
-async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Option<MePage>, Fault> {
+/// What a person sees of their account.
+enum Seen {
+    Page(Box<MePage>),
+    /// The account is for some applications only.
+    Restricted,
+    Nobody,
+}
+
+/// An account that each of its organisations restricts to some applications has no pages here.
+fn is_restricted(entrances: &[Entrance]) -> bool {
+    !entrances.is_empty() && entrances.iter().all(|entrance| entrance.restricted_to.is_some())
+}
+
+async fn is_kept_out(app: &App, facts: &Facts) -> Result<bool, Fault> {
     let mut conn = app.db.read().await?;
-    let Some(user) = users::find(&mut conn, &facts.user).await? else {
-        return Ok(None);
+    Ok(is_restricted(&memberships::entrances(&mut conn, &facts.user).await?))
+}
+
+fn restricted() -> Response {
+    let view = ErrorPage {
+        title: "Go to your application".to_owned(),
+        message: "This account is for the applications that your organisation has chosen, and has no pages here. Open \
+                  the application and sign in from there."
+            .to_owned(),
+        code: None,
+        trace: None,
+        status: StatusCode::FORBIDDEN.as_u16(),
     };
+    page(StatusCode::FORBIDDEN, &view)
+}
+
+async fn last_sign_in(conn: &mut Conn, facts: &Facts) -> Result<Option<String>, Fault> {
+    let found = sign_ins::before(conn, &facts.user, &facts.id).await?;
+    Ok(found.map(|at| format!("{}, {}, from {}", date(at.at), device(&at.user_agent), at.address)))
+}
+
+async fn access(app: &App, conn: &mut Conn, user: &UserId, entrances: Vec<Entrance>) -> Result<Vec<OrgAccess>, Fault> {
     let mut organisations = Vec::new();
-    for entrance in memberships::entrances(&mut conn, &facts.user).await? {
+    for entrance in entrances {
         let mut holder = Holder {
             id: entrance.member.clone(),
-            user: facts.user.clone(),
+            user: user.clone(),
             active: true,
             owner: entrance.owner,
             groups: BTreeSet::new(),
         };
-        let held = picture::of_member(&mut conn, &entrance.org, &mut holder, app.now()).await?;
+        let held = picture::of_member(conn, &entrance.org, &mut holder, app.now()).await?;
         let claims = role_claims(&held.grants, &held.projects);
         organisations.push(OrgAccess {
             name: entrance.name,
             slug: entrance.slug,
+            welcome: entrance.settings.welcome_text.lines().map(str::to_owned).collect(),
             roles: claims.org_roles.into_iter().collect(),
             projects: claims.project_roles.into_iter().map(|(key, roles)| (key, roles.into_iter().collect())).collect(),
         });
     }
+    Ok(organisations)
+}
+
+async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Seen, Fault> {
+    let mut conn = app.db.read().await?;
+    let Some(user) = users::find(&mut conn, &facts.user).await? else {
+        return Ok(Seen::Nobody);
+    };
+    let entrances = memberships::entrances(&mut conn, &facts.user).await?;
+    if is_restricted(&entrances) {
+        return Ok(Seen::Restricted);
+    }
+    let shown = entrances.iter().any(|entrance| entrance.settings.show_last_sign_in);
+    let last_sign_in = if shown { last_sign_in(&mut conn, facts).await? } else { None };
+    let organisations = access(app, &mut conn, &facts.user, entrances).await?;
     let listed = sessions::of_user(&mut conn, &facts.user, app.now()).await?;
     let sessions = listed
         .iter()
@@ -94,7 +151,7 @@ async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Option<MePage>, 
             current: is_current(session, facts),
         })
         .collect();
-    Ok(Some(MePage {
+    Ok(Seen::Page(Box::new(MePage {
         operator: user.kind == Kind::Operator,
         user_name: user.user_name,
         name: user.name,
@@ -102,10 +159,11 @@ async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Option<MePage>, 
         csrf,
         organisations,
         sessions,
-    }))
+        last_sign_in: last_sign_in.unwrap_or_default(),
+    })))
 }
 
-fn date(at: UnixMillis) -> String {
+pub(super) fn date(at: UnixMillis) -> String {
     let format = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
     OffsetDateTime::from_unix_timestamp(at.seconds())
         .ok()

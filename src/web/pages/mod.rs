@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod consent;
+pub mod device;
 pub mod error;
 pub mod files;
 pub mod me;

@@ -235,6 +235,8 @@ pub struct OrgAccess {
     pub name: String,
     /// Its slug.
     pub slug: String,
+    /// What the organisation says to its members, a line each.
+    pub welcome: Vec<String>,
     /// Roles on the organisation.
     pub roles: Vec<String>,
     /// Roles by project.
@@ -274,6 +276,8 @@ pub struct MePage {
     pub sessions: Vec<SessionLine>,
     /// Whether the account has the instance role.
     pub operator: bool,
+    /// When, with what and from where the account was used before; empty when it isn't shown.
+    pub last_sign_in: String,
 }
 
 impl MePage {

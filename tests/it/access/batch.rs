@@ -67,18 +67,6 @@ impl Batch {
         &self.model.orgs[id]
     }
 
-    /// An owner who is no member any more is refused at the end, when nobody else took over.
-    pub fn finish(mut self) -> Self {
-        let bereft = |id: &OrgId| {
-            let org = &self.model.orgs[id];
-            org.owner.as_ref().is_some_and(|owner| !org.members.contains_key(owner))
-        };
-        if self.refused.is_none() && self.orgs.iter().any(bereft) {
-            self.refused = Some("blocked");
-        }
-        self
-    }
-
     /// The lines of the receipt, in its order.
     pub fn outcomes(&self) -> Vec<MemberReceipt> {
         let due = if self.sweep { Due::Counts } else { Due::Over };
@@ -150,6 +138,12 @@ impl Batch {
 
     pub fn transfer_ownership(&mut self, org: &OrgId, to: &MembershipId) {
         self.ask(org, Change::TransferOwnership { org: org.clone(), to: to.clone() });
+        let member = &self.org(org).members[to];
+        let barred = self.model.users[&member.user].state != UserState::Active;
+        if barred || member.state == MembershipState::Suspended {
+            self.refused = Some("invalid");
+            return;
+        }
         let before = self.org(org).owner.clone();
         if before.as_ref() != Some(to) {
             self.touch(org, before, Cause::RoleRemoved);
@@ -165,6 +159,11 @@ impl Batch {
         self.changes.push(Change::SetUserState { user: user.clone(), state });
         self.orgs.extend(self.start.memberships(user).into_keys());
         if self.model.users[user].state != state {
+            let owns = |(org, member): (OrgId, MembershipId)| self.model.orgs[&org].owner == Some(member);
+            if !active && self.model.memberships(user).into_iter().any(owns) {
+                self.refused = Some("blocked");
+                return;
+            }
             self.touch_everywhere(user, cause);
             self.model.users.get_mut(user).unwrap().state = state;
             if !active {
@@ -202,6 +201,10 @@ impl Batch {
 
     pub fn set_member_state(&mut self, org: &OrgId, member: &MembershipId, state: MembershipState) {
         self.ask(org, Change::SetMemberState { org: org.clone(), member: member.clone(), state });
+        if state != MembershipState::Active && self.org(org).owner.as_ref() == Some(member) {
+            self.refused = Some("blocked");
+            return;
+        }
         if self.org(org).members[member].state != state {
             let cause = if state == MembershipState::Active { Cause::Added } else { Cause::Barred };
             self.touch(org, [member.clone()], cause);
@@ -212,6 +215,10 @@ impl Batch {
 
     pub fn remove_member(&mut self, org: &OrgId, member: &MembershipId) {
         self.ask(org, Change::RemoveMember { org: org.clone(), member: member.clone() });
+        if self.org(org).owner.as_ref() == Some(member) {
+            self.refused = Some("blocked");
+            return;
+        }
         self.touch(org, [member.clone()], Cause::Barred);
         let of = self.edit(org);
         of.groups.values_mut().for_each(|group| {
@@ -254,7 +261,8 @@ impl Batch {
         if self.name_taken(org, name, None) {
             self.refused = Some("conflict");
         } else {
-            self.edit(org).groups.insert(group.clone(), Group { name: name.to_owned(), members: BTreeSet::new() });
+            let new = Group { name: name.to_owned(), system: false, members: BTreeSet::new() };
+            self.edit(org).groups.insert(group.clone(), new);
             self.done();
         }
         group
@@ -263,6 +271,10 @@ impl Batch {
     pub fn rename_group(&mut self, org: &OrgId, group: &GroupId, name: &str) {
         let (id, text) = (group.clone(), name.to_owned());
         self.ask(org, Change::RenameGroup { org: org.clone(), group: id, name: text, description: String::new() });
+        if self.org(org).groups[group].system {
+            self.refused = Some("invalid");
+            return;
+        }
         if self.org(org).groups[group].name == name {
             return;
         }
@@ -281,6 +293,10 @@ impl Batch {
 
     pub fn delete_group(&mut self, org: &OrgId, group: &GroupId) {
         self.ask(org, Change::DeleteGroup { org: org.clone(), group: group.clone() });
+        if self.org(org).groups[group].system {
+            self.refused = Some("invalid");
+            return;
+        }
         let members = self.org(org).groups[group].members.clone();
         self.touch(org, members, Cause::GroupDeleted);
         self.edit(org).bindings.retain(|_, binding| binding.subject != Subject::Group(group.clone()));
@@ -357,6 +373,10 @@ impl Batch {
         self.ask(org, Change::Bind { org: org.clone(), binding: binding.clone() });
         let same = |other: &Binding| Binding { id: binding.id.clone(), ..other.clone() } == binding;
         if !self.org(org).bindings.values().any(same) {
+            if self.org(org).is_predefined(&binding.subject) {
+                self.refused = Some("invalid");
+                return;
+            }
             let members = self.org(org).stood_for(&binding.subject);
             self.touch(org, members, Cause::Added);
             self.edit(org).bindings.insert(binding.id.clone(), binding);
@@ -366,6 +386,10 @@ impl Batch {
 
     pub fn unbind(&mut self, org: &OrgId, binding: &BindingId) {
         self.ask(org, Change::Unbind { org: org.clone(), binding: binding.clone() });
+        if self.org(org).is_predefined(&self.org(org).bindings[binding].subject) {
+            self.refused = Some("invalid");
+            return;
+        }
         let members = self.bound(org, |other| other.id == *binding);
         self.touch(org, members, Cause::RoleRemoved);
         self.edit(org).bindings.remove(binding);

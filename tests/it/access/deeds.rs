@@ -40,10 +40,11 @@ pub enum Deed {
     DeleteRole,
     Bind,
     Unbind,
+    ChangePredefined,
 }
 
 /// How often each is drawn.
-const WEIGHTS: [(Deed, usize); 25] = [
+const WEIGHTS: [(Deed, usize); 26] = [
     (Deed::AddMember, 3),
     (Deed::RemoveMember, 2),
     (Deed::SuspendMember, 1),
@@ -69,6 +70,7 @@ const WEIGHTS: [(Deed, usize); 25] = [
     (Deed::DeleteRole, 1),
     (Deed::Bind, 11),
     (Deed::Unbind, 5),
+    (Deed::ChangePredefined, 1),
 ];
 
 /// A deed, and the numbers of what it is done to.
@@ -120,7 +122,9 @@ pub fn grant(wish: &Wish, batch: &mut Batch, orgs: &[OrgId; 2], users: &[UserId]
     let (org, one, two, three) = (&orgs[wish.org], wish.one, wish.two, wish.three);
     let user = &users[one % users.len()];
     let member = pick(batch.org(org).members.keys(), one);
-    let group = pick(batch.org(org).groups.keys(), one);
+    let group = groups(batch, org, false, one);
+    // People come and go in the predefined groups too.
+    let any = pick(batch.org(org).groups.keys(), one);
     match wish.deed {
         Deed::AddMember => {
             let state = if three.is_multiple_of(4) { MembershipState::Pending } else { MembershipState::Active };
@@ -150,10 +154,10 @@ pub fn grant(wish: &Wish, batch: &mut Batch, orgs: &[OrgId; 2], users: &[UserId]
         Deed::DeleteGroup => batch.delete_group(org, &group?),
         Deed::AddToGroup => {
             let some = [pick(batch.org(org).members.keys(), two)?, pick(batch.org(org).members.keys(), three)?];
-            batch.add_to_group(org, &group?, &some);
+            batch.add_to_group(org, &any?, &some);
         }
         Deed::RemoveFromGroup => {
-            let group = group?;
+            let group = any?;
             let inside = pick(&batch.org(org).groups[&group].members, two);
             let anybody = pick(batch.org(org).members.keys(), three);
             let some: Vec<MembershipId> = inside.into_iter().chain(anybody).collect();
@@ -162,7 +166,7 @@ pub fn grant(wish: &Wish, batch: &mut Batch, orgs: &[OrgId; 2], users: &[UserId]
         Deed::RemoveFromNoGroup => batch.remove_from_group(org, &GroupId::fresh(), &[member?]),
         Deed::AddStranger => {
             let stranger = pick(batch.org(&orgs[1 - wish.org]).members.keys(), two)?;
-            batch.add_to_group(org, &group?, &[stranger]);
+            batch.add_to_group(org, &any?, &[stranger]);
         }
         Deed::CreateRole => batch.create_role(org, ["clerk", "keeper", "release-manager"][one % 3], &made_of(two)),
         Deed::SetRole => {
@@ -178,11 +182,35 @@ pub fn grant(wish: &Wish, batch: &mut Batch, orgs: &[OrgId; 2], users: &[UserId]
             batch.bind(org, binding);
         }
         Deed::Unbind => {
-            let binding = pick(batch.org(org).bindings.keys(), one)?;
+            let of = batch.org(org);
+            let own = of.bindings.values().filter(|binding| !of.is_predefined(&binding.subject));
+            let binding = pick(own.map(|binding| &binding.id), one)?;
             batch.unbind(org, &binding);
         }
+        Deed::ChangePredefined => change_predefined(batch, org, wish)?,
     }
     Some(())
+}
+
+/// What nobody may do to a predefined group; but for giving it the role again that it has.
+fn change_predefined(batch: &mut Batch, org: &OrgId, wish: &Wish) -> Option<()> {
+    let group = groups(batch, org, true, wish.one)?;
+    let subject = Subject::Group(group.clone());
+    let own = batch.org(org).bindings.values().find(|binding| binding.subject == subject)?.clone();
+    match wish.two % 5 {
+        0 => batch.rename_group(org, &group, &name(wish.two, wish.three)),
+        1 => batch.delete_group(org, &group),
+        2 => batch.unbind(org, &own.id),
+        3 => batch.bind(org, Binding { id: BindingId::fresh(), role: Role::TrailViewer, ..own }),
+        _ => batch.bind(org, Binding { id: BindingId::fresh(), ..own }),
+    }
+    Some(())
+}
+
+/// One of the groups that are predefined, or of those that are not.
+fn groups(batch: &Batch, org: &OrgId, system: bool, number: usize) -> Option<GroupId> {
+    let some = batch.org(org).groups.iter().filter(|(_, group)| group.system == system);
+    pick(some.map(|(id, _)| id), number)
 }
 
 /// Few names, and some that differ in their case alone, so that they meet.
@@ -218,7 +246,7 @@ fn binding(batch: &Batch, org: &OrgId, wish: &Wish, now: UnixMillis) -> Option<B
         _ => Scope::Org,
     };
     let member = pick(of.members.keys(), wish.two).map(Subject::Member);
-    let group = pick(of.groups.keys(), wish.two).map(Subject::Group);
+    let group = groups(batch, org, false, wish.two).map(Subject::Group);
     let subject = if wish.two.is_multiple_of(3) { member.or(group)? } else { group.or(member)? };
     let window = match wish.three % 8 {
         0 => Window { not_before: UnixMillis::MIN, not_after: now.plus(3 * MINUTE) },

@@ -50,6 +50,8 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub struct Group {
     pub name: String,
+    /// Predefined: its members can change, and nothing else of it.
+    pub system: bool,
     pub members: BTreeSet<MembershipId>,
 }
 
@@ -80,6 +82,11 @@ impl Org {
             roles: BTreeMap::new(),
             made_of: BTreeMap::new(),
         }
+    }
+
+    /// Whether a subject is a predefined group.
+    pub fn is_predefined(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Group(id) if self.groups.get(id).is_some_and(|group| group.system))
     }
 
     /// The members whom a subject stands for.

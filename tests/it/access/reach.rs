@@ -29,7 +29,8 @@ struct Cast {
 async fn cast(scene: &mut Scene) -> Cast {
     let org = scene.orgs[0].clone();
     let mut batch = scene.batch();
-    for group in batch.org(&org).groups.keys().cloned().collect::<Vec<_>>() {
+    let own = batch.org(&org).groups.iter().filter(|(_, group)| !group.system).map(|(id, _)| id.clone());
+    for group in own.collect::<Vec<_>>() {
         batch.delete_group(&org, &group);
     }
     let of = |batch: &super::batch::Batch, user: &UserId| {

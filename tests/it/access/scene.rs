@@ -1,6 +1,6 @@
 //! Two organisations that share some people, three applications, and the model of it all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster::domain::access::{Binding, Policy, Role, Scope, Subject, Window};
 use muster::domain::change::{Actor, Change, Mode, NewUser, Receipt};
@@ -10,9 +10,11 @@ use muster::domain::people::user::{Kind, MembershipState, UserState};
 use muster::domain::source::Source;
 use muster::flows::change_access::{Refusal, change_access};
 use muster::kernel::id::{ApplicationId, BindingId, OrgId, UserId};
+use muster::store::bindings;
+use muster::store::orgs::predefined_groups;
 
 use super::batch::Batch;
-use super::model::{Account, Model, Org};
+use super::model::{Account, Group, Model, Org};
 use crate::support::application::sample;
 use crate::support::world::World;
 
@@ -78,6 +80,18 @@ impl Scene {
         changes.extend(applications.all().map(|application| Change::PutApplication(Box::new(application.clone()))));
         change_access(world, &Actor::CommandLine, changes, Mode::Act).await.expect("the scene can be set");
         let (orgs, users) = (orgs.map(|(id, _)| id), users.map(|(id, _)| id).to_vec());
+        let mut conn = world.conn().await;
+        for org in &orgs {
+            let of = model.orgs.get_mut(org).unwrap();
+            for group in predefined_groups(org) {
+                let known = Group { name: group.name.to_owned(), system: true, members: BTreeSet::new() };
+                of.groups.insert(group.id, known);
+            }
+            let given = bindings::of_org(&mut conn, org).await.unwrap();
+            assert_eq!(given.len(), 2, "each predefined group has its role");
+            of.bindings.extend(given.into_iter().map(|binding| (binding.id.clone(), binding)));
+        }
+        drop(conn);
         let mut scene = Self { world: world.clone(), model, orgs, users, applications };
         let people = scene.people();
         scene.carry(people).await;

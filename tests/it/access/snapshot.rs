@@ -95,7 +95,9 @@ async fn outbox(conn: &mut Conn, scene: &Scene) -> BTreeMap<String, OutboxRow> {
     let sql = "SELECT id, change_id, receiver, payload FROM outbox WHERE receiver IN (@) AND state = 'waiting'";
     let rows: Vec<(String, Option<String>, String, String)> = conn.query_in(sql, &receivers).all().await.unwrap();
     let row = |(id, change, receiver, payload): (String, Option<String>, String, String)| {
-        let Message::BackchannelLogout { user, sid } = serde_json::from_str(&payload).unwrap();
+        let Message::BackchannelLogout { user, sid } = serde_json::from_str(&payload).unwrap() else {
+            panic!("not a sign-out: {payload}")
+        };
         (id, (change, ApplicationId::trusted(receiver), user, sid))
     };
     rows.into_iter().map(row).collect()

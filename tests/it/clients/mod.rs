@@ -1,5 +1,6 @@
 //! Clients that nobody here wrote, against a server of ours: the scripts of `tests/clients`, which say what must hold.
 
+mod api;
 mod demo;
 
 use std::path::{Path, PathBuf};
@@ -86,6 +87,28 @@ async fn openid_client_tells_its_whole_story() {
         let facts = tells(site, &registered, script, &settings).await;
         assert_eq!((&facts["client"], &facts["org_slug"]), (&json!("openid-client"), &json!("acme")));
         assert_eq!((&facts["id_token_alg"], &facts["access_token_alg"]), (&json!("RS256"), &json!("ES256")));
+        assert_eq!(facts["sub"], acme.user_id("ana").await.as_str());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openid_client_signs_in_as_a_device_without_a_browser() {
+    let Some(folder) = scripts("node") else {
+        return;
+    };
+    on_both(async |site| {
+        let acme = acme(site).await;
+        let registered = acme
+            .application_with("device", |application| {
+                application.id_token_alg = Alg::Rs256;
+                application.grant_types.push(GrantType::DeviceCode);
+            })
+            .await;
+        let mut script = Command::new("node");
+        script.arg(folder.join("node/device.mjs"));
+        let facts = tells(site, &registered, script, &[]).await;
+        assert_eq!((&facts["org_slug"], &facts["pages"]), (&json!("acme"), &json!(["code", "sign-in", "confirm"])));
         assert_eq!(facts["sub"], acme.user_id("ana").await.as_str());
     })
     .await;

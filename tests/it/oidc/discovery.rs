@@ -14,6 +14,7 @@ const MEMBERS: &[&str] = &[
     "jwks_uri",
     "introspection_endpoint",
     "revocation_endpoint",
+    "device_authorization_endpoint",
     "end_session_endpoint",
     "token_endpoint_auth_methods_supported",
     "token_endpoint_auth_signing_alg_values_supported",
@@ -61,9 +62,10 @@ async fn the_discovery_document_says_what_there_is_and_nothing_else() {
         }
         assert_eq!(list(&document["response_types_supported"]), ["code"]);
         assert_eq!(list(&document["code_challenge_methods_supported"]), ["S256"]);
+        let device = "urn:ietf:params:oauth:grant-type:device_code";
         assert_eq!(
             list(&document["grant_types_supported"]),
-            ["authorization_code", "client_credentials", "refresh_token"]
+            ["authorization_code", "client_credentials", "refresh_token", device]
         );
         assert_eq!(list(&document["id_token_signing_alg_values_supported"]), ["ES256", "EdDSA", "RS256"]);
         let methods = ["client_secret_basic", "client_secret_post", "none", "private_key_jwt"];

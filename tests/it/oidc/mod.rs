@@ -3,5 +3,6 @@
 mod backchannel_logout;
 mod browser_origins;
 mod code_flow;
+mod device;
 mod discovery;
 mod redirect_uri;

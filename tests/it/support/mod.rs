@@ -1,5 +1,6 @@
 //! What the stories are told with: databases, worlds, servers, and the people and programs that act in them.
 
+pub mod admin;
 pub mod application;
 pub mod browser;
 pub mod client;

@@ -6,13 +6,15 @@ use super::Refusal;
 use super::describe;
 use crate::domain::access::{Binding, Scope, Subject, Window};
 use crate::domain::change::{Actor, Change};
+use crate::domain::oauth::application::Application;
+use crate::domain::oauth::scope;
 use crate::domain::people::user::{Kind, OrgState, UserState};
 use crate::kernel::id::{BindingId, ProjectId, UserId};
 use crate::store::access_edit::AccessEdit;
 use crate::store::{applications, bindings, groups, memberships};
 use rules::{
-    beyond_nobody, denied, key_of_others, may_bind, may_change_group, new_key, of_account, on_org, on_project,
-    owner_only, role_of_own_words,
+    beyond_nobody, denied, disabled_key, key_of_others, may_bind, may_change_group, new_key, of_account, on_org,
+    on_project, owner_only, role_of_own_words,
 };
 
 /// Who asks, when it is not the instance itself: the account, and the one project that a tool is kept within.
@@ -62,7 +64,12 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         | Change::SetAccessType { user, .. }
         | Change::ResetPassword { user, .. } => of_account(edit, &by, user, "users.write", change).await,
         Change::AddMember { org, .. } => on_org(edit, &by, org, "users.invite", change).await,
-        Change::EndSessions { org, .. } | Change::EndSession { org, .. } => {
+        Change::EndSessions { org, member } | Change::EndSession { org, member, .. } => {
+            // One's own sessions are one's own to end; a tool has none.
+            let person = matches!(actor, Actor::User(_));
+            if person && own_membership(edit, &by, org).await?.as_ref() == Some(member) {
+                return Ok(());
+            }
             on_org(edit, &by, org, "sessions.write", change).await
         }
         Change::SetMemberState { org, member, .. } | Change::RestrictMember { org, member, .. } => {
@@ -80,7 +87,7 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
                     may_bind(edit, &by, org, &binding, change).await?;
                 }
             }
-            on_project(edit, &by, org, project, "project.members.write", "bindings.write", change).await
+            on_project(edit, &by, org, project, ("project.members.write", Some("bindings.write")), change).await
         }
         Change::SetGroupsOf { org, member, groups: wanted } => {
             on_org(edit, &by, org, "groups.write", change).await?;
@@ -101,11 +108,21 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         }
         Change::CreateRole { org, permissions, .. } | Change::SetRole { org, permissions, .. } => {
             on_org(edit, &by, org, "roles.write", change).await?;
+            if let Change::SetRole { role, .. } = change
+                && let Some(before) = bindings::own_role(edit.conn(), org, role).await?
+            {
+                role_of_own_words(edit, &by, org, &before.permissions, change).await?;
+            }
             role_of_own_words(edit, &by, org, permissions, change).await
         }
-        Change::DeleteRole { org, .. } | Change::RemoveBundle { org, .. } => {
-            on_org(edit, &by, org, "roles.write", change).await
+        Change::DeleteRole { org, role } => {
+            on_org(edit, &by, org, "roles.write", change).await?;
+            match bindings::own_role(edit.conn(), org, role).await? {
+                Some(before) => role_of_own_words(edit, &by, org, &before.permissions, change).await,
+                None => Ok(()),
+            }
         }
+        Change::RemoveBundle { org, .. } => on_org(edit, &by, org, "roles.write", change).await,
         Change::PutBundle { org, grants, .. } => {
             on_org(edit, &by, org, "roles.write", change).await?;
             for (role, scope) in grants {
@@ -123,11 +140,19 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         },
         Change::PutApplication(application) => {
             let before = applications::find(edit.conn(), &application.id).await?;
+            // What may use this API acts with all that its users may do: an administrator's word is needed.
+            let for_the_api = |one: &Application| one.scopes.iter().any(|word| word == scope::ADMIN);
+            let for_the_api = for_the_api(application) || before.as_ref().is_some_and(for_the_api);
             for org in before.iter().map(|found| &found.org).chain([&application.org]) {
                 match org {
+                    Some(org) if for_the_api => rules::admin_only(edit, &by, org, change).await?,
                     Some(org) => on_org(edit, &by, org, "applications.write", change).await?,
                     None => return Err(denied(change, "the instance's operator")),
                 }
+            }
+            // Without consent it acts as whoever visits it: only the instance may let it.
+            if application.trusted {
+                return Err(denied(change, "the instance's operator"));
             }
             Ok(())
         }
@@ -139,18 +164,28 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
             None => Err(Refusal::NotFound(format!("application {application}"))),
         },
         Change::CreateServiceAccount { org, project, .. } => {
-            on_project(edit, &by, org, project, "project.service_accounts.write", "", change).await
+            on_project(edit, &by, org, project, ("project.service_accounts.write", None), change).await
         }
-        Change::SetServiceAccount { org, user, .. } | Change::RemoveServiceAccount { org, user } => {
+        Change::SetApplicationOwner { org, .. } => on_org(edit, &by, org, "applications.write", change).await,
+        Change::SetServiceAccount { org, user, .. }
+        | Change::SetServiceAccountOwner { org, user, .. }
+        | Change::RemoveServiceAccount { org, user } => {
             let Some(project) = rules::project_of(edit, org, user).await? else {
                 return Err(Refusal::NotFound("The service account".to_owned()));
             };
-            on_project(edit, &by, org, &project, "project.service_accounts.write", "", change).await
+            on_project(edit, &by, org, &project, ("project.service_accounts.write", None), change).await
         }
-        Change::CreateAccessKey { org, key } => new_key(edit, &by, org, key, change).await,
-        Change::SetAccessKey { org, key, .. } | Change::RemoveAccessKey { org, key } => {
+        Change::CreateAccessKey { org, key } => new_key(edit, &by, org, (&key.member, &key.project), change).await,
+        Change::SetAccessKey { org, key, active, .. } => {
+            if *active && let Some((member, project)) = disabled_key(edit, org, key).await? {
+                if matches!(actor, Actor::Tool(_)) {
+                    return Err(Refusal::UserRequired { act: describe::line(change) });
+                }
+                return new_key(edit, &by, org, (&member, &project), change).await;
+            }
             key_of_others(edit, &by, org, key, change).await
         }
+        Change::RemoveAccessKey { org, key } => key_of_others(edit, &by, org, key, change).await,
         Change::PutAlert { org, .. } | Change::RemoveAlert { org, .. } => {
             on_org(edit, &by, org, "alerts.write", change).await
         }
@@ -176,6 +211,7 @@ const fn is_for_people(change: &Change) -> bool {
             | Change::LeaveProject { .. }
             | Change::CreateServiceAccount { .. }
             | Change::CreateAccessKey { .. }
+            | Change::PutAlert { .. }
     )
 }
 

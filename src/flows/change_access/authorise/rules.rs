@@ -7,7 +7,7 @@ use super::super::describe;
 use super::{Asker, is_on, own_membership};
 use crate::domain::access::reach::{Reach, words};
 use crate::domain::access::{Binding, Role, Scope, Subject};
-use crate::domain::change::{Change, NewAccessKey};
+use crate::domain::change::Change;
 use crate::domain::people::user::Kind;
 use crate::kernel::id::{AccessKeyId, GroupId, MembershipId, OrgId, ProjectId, UserId};
 use crate::store::access_edit::AccessEdit;
@@ -56,14 +56,23 @@ pub(super) async fn owner_only(
     if holds(&reach, &Role::OrgOwner) { Ok(()) } else { Err(denied(change, "the owner")) }
 }
 
-/// A permission on the project, or one on the organisation (empty for none).
+pub(super) async fn admin_only(
+    edit: &mut AccessEdit<'_>,
+    by: &Asker<'_>,
+    org: &OrgId,
+    change: &Change,
+) -> Result<(), Refusal> {
+    let reach = reach(edit, by, org).await?;
+    if holds(&reach, &Role::OrgAdmin) { Ok(()) } else { Err(denied(change, "org.admin")) }
+}
+
+/// A permission on the project, or one on the organisation.
 pub(super) async fn on_project(
     edit: &mut AccessEdit<'_>,
     by: &Asker<'_>,
     org: &OrgId,
     project: &ProjectId,
-    word: &str,
-    or_on_org: &str,
+    (word, or_on_org): (&str, Option<&str>),
     change: &Change,
 ) -> Result<(), Refusal> {
     let reach = reach(edit, by, org).await?;
@@ -71,7 +80,7 @@ pub(super) async fn on_project(
     if !known {
         return Err(Refusal::NotFound(format!("project {project}")));
     }
-    if reach.allows_on(project, word) || (!or_on_org.is_empty() && reach.allows(or_on_org)) {
+    if reach.allows_on(project, word) || or_on_org.is_some_and(|word| reach.allows(word)) {
         return Ok(());
     }
     Err(denied(change, word))
@@ -118,14 +127,18 @@ pub(super) async fn beyond_nobody(
     {
         return Err(denied(change, "the owner, who can't be acted upon"));
     }
-    let theirs = edit.bound_reach_of(org, &of.id).await?;
-    let Reach::Member { grants, own } = &theirs else {
+    let Reach::Member { grants, own } = &mine else {
         return Ok(());
     };
     if holds(&mine, &Role::OrgAdmin) {
         return Ok(());
     }
-    for ((role, scope), _) in grants.iter() {
+    // Those too whose time has not begun: a password that is set today still opens when it has.
+    for binding in memberships::bindings_reaching(edit.conn(), &of.id).await? {
+        let (role, scope) = (&binding.role, &binding.scope);
+        if takes_over(change) && words(role, own).is_empty() && !grants.holds(role, scope) {
+            return Err(denied(change, &format!("{role} oneself")));
+        }
         let lacks = |word: &&str| match scope {
             Scope::Org => !mine.allows(word),
             // Whoever administers identities may suspend and remove people of projects, but not take their place.
@@ -147,6 +160,7 @@ const fn takes_over(change: &Change) -> bool {
             | Change::SetProfile { .. }
             | Change::SetAccessType { .. }
             | Change::CreateAccessKey { .. }
+            | Change::SetAccessKey { .. }
     )
 }
 
@@ -190,6 +204,10 @@ pub(super) async fn role_of_own_words(
 ) -> Result<(), Refusal> {
     let reach = reach(edit, by, org).await?;
     let admin = holds(&reach, &Role::OrgAdmin);
+    let changes_one = matches!(change, Change::SetRole { .. } | Change::DeleteRole { .. });
+    if !admin && changes_one && permissions.is_empty() {
+        return Err(denied(change, "org.admin, for a role that has no permission of its own"));
+    }
     match permissions.iter().find(|word| !admin && !reach.allows(word)) {
         Some(word) => Err(denied(change, &format!("{word} oneself"))),
         None => Ok(()),
@@ -214,15 +232,18 @@ pub(super) async fn new_key(
     edit: &mut AccessEdit<'_>,
     by: &Asker<'_>,
     org: &OrgId,
-    key: &NewAccessKey,
+    of: (&MembershipId, &ProjectId),
     change: &Change,
 ) -> Result<(), Refusal> {
+    let (member, on) = of;
     let reach = reach(edit, by, org).await?;
-    let Some(member) = memberships::find(edit.conn(), org, &key.member).await? else {
+    let Some(member) = memberships::find(edit.conn(), org, member).await? else {
         return Err(Refusal::NotFound("The member".to_owned()));
     };
     if let Some(project) = project_of(edit, org, &member.user).await? {
-        return on_project(edit, by, org, &project, "project.service_accounts.write", "", change).await;
+        on_project(edit, by, org, &project, ("project.service_accounts.write", None), change).await?;
+        // Whoever has its key has its roles, elsewhere too.
+        return beyond_nobody(edit, by, org, &member.id, change).await;
     }
     if reach.allows("keys.write") {
         return beyond_nobody(edit, by, org, &member.id, change).await;
@@ -232,10 +253,20 @@ pub(super) async fn new_key(
         return Err(denied(change, "keys.write"));
     }
     let Reach::Member { grants, .. } = &reach else { return Ok(()) };
-    if grants.iter().any(|((_, scope), _)| is_on(scope, &key.project)) {
+    if grants.iter().any(|((_, scope), _)| is_on(scope, on)) {
         return Ok(());
     }
     Err(denied(change, "a role on the project"))
+}
+
+/// Whether a key is disabled, and whose and for which project it is: to enable it is to make it anew.
+pub(super) async fn disabled_key(
+    edit: &mut AccessEdit<'_>,
+    org: &OrgId,
+    key: &AccessKeyId,
+) -> Result<Option<(MembershipId, ProjectId)>, Refusal> {
+    let found = access_keys::find(edit.conn(), org, key).await?.filter(|found| found.state == "disabled");
+    Ok(found.map(|found| (found.member, found.project)))
 }
 
 /// Who may disable or remove a key: whose it is, whoever manages the project's service accounts for theirs, and

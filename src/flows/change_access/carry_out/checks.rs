@@ -28,10 +28,13 @@ pub(super) fn check_profile(profile: &Profile) -> Result<(), Refusal> {
     if let Some(phone) = &profile.phone_number {
         identifier::check_phone(phone).map_err(|e| invalid("phone", e))?;
     }
-    match &profile.name {
-        Some(name) => check_name("name", name, 200),
-        None => Ok(()),
+    let names = [("name", &profile.name), ("given_name", &profile.given_name), ("family_name", &profile.family_name)];
+    for (field, name) in names {
+        if let Some(name) = name {
+            check_name(field, name, 200)?;
+        }
     }
+    Ok(())
 }
 
 pub(super) fn check_binding(binding: &Binding) -> Result<(), Refusal> {
@@ -55,10 +58,10 @@ pub(super) fn check_binding(binding: &Binding) -> Result<(), Refusal> {
 /// 15 minutes to 24 hours idle, 1 to 720 hours in all.
 pub(super) fn check_limits(idle: Option<i64>, absolute: Option<i64>) -> Result<(), Refusal> {
     if idle.is_some_and(|idle| !(15 * MINUTE..=24 * HOUR).contains(&idle)) {
-        return Err(invalid("session_idle", "Use 15 minutes to 24 hours."));
+        return Err(invalid("session_idle_seconds", "Use 15 minutes to 24 hours."));
     }
     if absolute.is_some_and(|absolute| !(HOUR..=720 * HOUR).contains(&absolute)) {
-        return Err(invalid("session_absolute", "Use 1 to 720 hours."));
+        return Err(invalid("session_absolute_seconds", "Use 1 to 720 hours."));
     }
     Ok(())
 }

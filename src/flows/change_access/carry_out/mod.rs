@@ -29,7 +29,7 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         | Change::RenameProject { .. }
         | Change::DeleteProject { .. }
         | Change::UseSetupLink { .. } => orgs::carry_out(edit, change).await?,
-        Change::PutApplication(_) | Change::RemoveApplication { .. } => {
+        Change::PutApplication(_) | Change::SetApplicationOwner { .. } | Change::RemoveApplication { .. } => {
             return applications::application(edit, change, aside).await;
         }
         Change::CreateGroup { .. }
@@ -60,6 +60,7 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         | Change::RemoveMember { .. } => people::person(edit, change, aside).await?,
         Change::CreateServiceAccount { .. }
         | Change::SetServiceAccount { .. }
+        | Change::SetServiceAccountOwner { .. }
         | Change::RemoveServiceAccount { .. }
         | Change::CreateAccessKey { .. }
         | Change::SetAccessKey { .. }

@@ -3,12 +3,14 @@
 use super::super::Refusal;
 use super::checks::{check_binding, check_description, check_name, check_permissions, invalid, unknown};
 use super::not_from_a_connection;
+use crate::domain::access::Subject;
 use crate::domain::access::role::is_own_key;
 use crate::domain::change::Change;
 use crate::domain::source::Source;
-use crate::kernel::id::{GroupId, OrgId};
+use crate::kernel::id::{GroupId, MembershipId, OrgId};
 use crate::store::access_edit::{AccessEdit, Written};
-use crate::store::groups;
+use crate::store::groups::{self, Group};
+use crate::store::{bindings, memberships};
 
 pub(super) async fn group(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(Written, &'static str), Refusal> {
     Ok(match change {
@@ -20,16 +22,22 @@ pub(super) async fn group(edit: &mut AccessEdit<'_>, change: &Change) -> Result<
         Change::RenameGroup { org, group, name, description } => {
             check_name("name", name, 128)?;
             check_description(description)?;
-            owned_here(edit, org, group).await?;
+            let found = owned_here(edit, org, group).await?;
+            if found.source == Source::System && (found.name != name.trim() || found.description != *description) {
+                return Err(predefined());
+            }
             let written = edit.rename_group(org, group, name, description).await?;
             (written, if written == Written::Taken { "A group with this name" } else { "The group" })
         }
         Change::DeleteGroup { org, group } => {
-            owned_here(edit, org, group).await?;
+            if owned_here(edit, org, group).await?.source == Source::System {
+                return Err(predefined());
+            }
             (edit.delete_group(org, group).await?, "The group")
         }
         Change::AddToGroup { org, group, members } => {
             owned_here(edit, org, group).await?;
+            no_service_accounts(edit, "members", members).await?;
             (edit.add_to_group(org, group, members, &Source::Local).await?, "The group or one of the members")
         }
         Change::RemoveFromGroup { org, group, members } => {
@@ -61,17 +69,63 @@ pub(super) async fn role(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(
             if binding.window.not_after <= edit.at() {
                 return Err(invalid("not_after", "The end lies in the past; choose a later one."));
             }
+            if !bindings::same(edit.conn(), org, binding).await? {
+                not_of_a_predefined_group(edit, org, &binding.subject).await?;
+            }
             (edit.bind(org, binding).await?, "The role, project, group or member")
         }
-        Change::Unbind { org, binding } => (edit.unbind(org, binding).await?, "The binding"),
+        Change::Unbind { org, binding } => {
+            if let Some(found) = bindings::find(edit.conn(), org, binding).await? {
+                not_of_a_predefined_group(edit, org, &found.subject).await?;
+            }
+            (edit.unbind(org, binding).await?, "The binding")
+        }
         Change::EndWindows { org } => (edit.end_windows(org), "The organisation"),
         _ => return Err(unknown()),
     })
 }
 
-async fn owned_here(edit: &mut AccessEdit<'_>, org: &OrgId, group: &GroupId) -> Result<(), Refusal> {
+/// A group whose members and roles are decided here, and not by a connection.
+pub(super) async fn owned_here(edit: &mut AccessEdit<'_>, org: &OrgId, group: &GroupId) -> Result<Group, Refusal> {
     match groups::find(edit.conn(), org, group).await? {
-        Some(found) => not_from_a_connection(&found.source),
+        Some(found) => {
+            not_from_a_connection(&found.source)?;
+            Ok(found)
+        }
         None => Err(Refusal::NotFound("The group".to_owned())),
     }
+}
+
+/// Service accounts hold roles directly, and are in no group.
+pub(super) async fn no_service_accounts(
+    edit: &mut AccessEdit<'_>,
+    field: &'static str,
+    members: &[MembershipId],
+) -> Result<(), Refusal> {
+    let names: Vec<String> = memberships::service_accounts_among(edit.conn(), members)
+        .await?
+        .into_iter()
+        .take(3)
+        .map(|(_, name)| format!("\"{name}\""))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let reason =
+        format!("A service account can't be in a group; give it roles directly. This concerns {}.", names.join(", "));
+    Err(invalid(field, reason))
+}
+
+async fn not_of_a_predefined_group(edit: &mut AccessEdit<'_>, org: &OrgId, subject: &Subject) -> Result<(), Refusal> {
+    let Subject::Group(group) = subject else {
+        return Ok(());
+    };
+    match groups::find(edit.conn(), org, group).await? {
+        Some(found) if found.source == Source::System => Err(predefined()),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn predefined() -> Refusal {
+    invalid("group", "This group is predefined: its members can change, its name and roles can't.")
 }

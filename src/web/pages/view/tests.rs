@@ -48,6 +48,7 @@ fn me() -> MePage {
         organisations: vec![OrgAccess {
             name: HOSTILE.into(),
             slug: HOSTILE.into(),
+            welcome: vec![HOSTILE.into()],
             roles: vec![HOSTILE.into()],
             projects: vec![(HOSTILE.into(), vec![HOSTILE.into()])],
         }],
@@ -59,6 +60,7 @@ fn me() -> MePage {
             current: true,
         }],
         operator: true,
+        last_sign_in: HOSTILE.into(),
     }
 }
 

@@ -1,0 +1,79 @@
+//! The tables of nouns, room by room. A route that is new in the API becomes a command by a line here.
+
+mod access;
+mod orgs;
+mod people;
+mod records;
+mod tools;
+
+use super::verb::Noun;
+
+/// The audit record: its verbs stand beside one that needs no server.
+pub fn audit() -> &'static Noun {
+    &records::AUDIT
+}
+
+/// Every other noun.
+pub fn all() -> impl Iterator<Item = &'static Noun> {
+    [orgs::NOUNS, people::NOUNS, access::NOUNS, tools::NOUNS, records::NOUNS].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser as _;
+
+    use super::super::verb::{Confirm, Shows};
+    use super::*;
+    use crate::cli::Line;
+    use crate::outside::api_client::Act;
+
+    #[test]
+    fn every_noun_and_verb_has_one_name_and_a_line_about_it() {
+        let mut names = BTreeSet::new();
+        for noun in all() {
+            assert!(!noun.about.is_empty() && !noun.verbs.is_empty());
+            for verb in noun.verbs {
+                assert!(names.insert((noun.name, verb.name)), "muster {} {} twice", noun.name, verb.name);
+                assert!(!verb.about.is_empty() && !verb.about.ends_with('.'), "{} {}", noun.name, verb.name);
+            }
+        }
+        assert!(names.len() > 80, "{}", names.len());
+    }
+
+    #[test]
+    fn what_reads_takes_no_body_and_what_deletes_for_good_is_typed_again() {
+        for verb in all().flat_map(|noun| noun.verbs) {
+            let reads = verb.act == Act::Get;
+            assert!(!(reads && (verb.has_body() || verb.writes())), "{}", verb.path);
+            assert!(reads || !matches!(verb.shows, Shows::Page(_) | Shows::Stream), "{}", verb.path);
+            if verb.name == "delete" && !verb.path.contains("bindings") {
+                assert!(!matches!(verb.confirm, Confirm::No), "{}", verb.path);
+            }
+        }
+    }
+
+    #[test]
+    fn command_lines_of_the_tables_are_understood() {
+        for words in [
+            "muster user list --search an --all -o json --server https://id.example",
+            "muster user create --user-name ana --role project.admin:web --role org.reader --dry-run",
+            "muster group add-members Admins ana bo --org acme",
+            "muster key create me --project web --name ci --expires-at 2027-01-01T00:00:00Z",
+            "muster user delete ana --confirm text",
+            "muster audit export --format csv",
+            "muster audit list --from 2027-01-01T00:00:00Z --all",
+            "muster audit verify --org acme",
+            "muster policy update --set max_sessions=3",
+        ] {
+            let line = Line::try_parse_from(words.split(' '));
+            assert!(line.is_ok(), "{words}: {:?}", line.err().map(|error| error.to_string()));
+        }
+        for words in
+            ["muster user", "muster user list --dry-run", "muster group add-members Admins", "muster user show"]
+        {
+            assert!(Line::try_parse_from(words.split(' ')).is_err(), "{words}");
+        }
+    }
+}

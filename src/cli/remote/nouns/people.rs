@@ -1,0 +1,245 @@
+//! People, their sessions, and groups.
+
+use super::super::verb::{Column, Confirm, Field, Kind, Noun, Shows, Verb, field, filter, list, show, write};
+use super::orgs::read;
+use crate::outside::api_client::Act::{Delete, Patch, Post, Put};
+
+const STATE: Kind = Kind::Word(&["active", "suspended"]);
+const PASSWORD: Field = field("password-stdin", Kind::Secret, "Read the password from standard input").to("password");
+const CONFIRM: Confirm = Confirm::Sent("\"Delete user from organization\"");
+
+pub const NOUNS: &[Noun] = &[USER, SESSION, GROUP];
+
+const LIST: &[Column] = &[
+    Column("ID", "user_id|id"),
+    Column("USER NAME", "user_name"),
+    Column("NAME", "name"),
+    Column("E-MAIL", "email"),
+    Column("STATE", "state|membership_state"),
+];
+
+const NEW: &[Field] = &[
+    field("user-name", Kind::Text, "The user name; it never changes").required(),
+    field("name", Kind::Text, "The full name"),
+    field("given-name", Kind::Text, "The given name"),
+    field("family-name", Kind::Text, "The family name"),
+    field("email", Kind::Text, "The e-mail address"),
+    field("phone", Kind::Text, "The phone number"),
+    field("access-type", Kind::Word(&["password", "key"]), "How they get in: by password, or by access key only"),
+    PASSWORD,
+    field("group", Kind::Group, "A group to be in").to("groups").many(),
+    field("role", Kind::Grant, "A role to hold").to("roles").many(),
+    field("key", Kind::Json, "For access by key: project, role, name, expires_at"),
+];
+
+const CHANGED: &[Field] = &[
+    field("name", Kind::Text, "The full name"),
+    field("given-name", Kind::Text, "The given name"),
+    field("family-name", Kind::Text, "The family name"),
+    field("email", Kind::Text, "The e-mail address"),
+    field("phone", Kind::Text, "The phone number"),
+    field("access-type", Kind::Word(&["password", "key"]), "How they get in"),
+    field("state", STATE, "Whether they get in"),
+    field("group", Kind::Group, "The groups to be in from now on").to("groups").many(),
+];
+
+const SIMULATE: Verb = Verb {
+    name: "simulate",
+    about: "The claims an application would get, now and after changes that are only described",
+    act: Post,
+    path: "orgs/{org}/users/{user}/access/simulate",
+    fields: &[
+        field("application", Kind::Text, "The application's client id"),
+        field("scope", Kind::Text, "A scope").to("scopes").many(),
+        field("project", Kind::Text, "The project of a narrowed token"),
+        field(
+            "change",
+            Kind::Json,
+            "A change: {\"give\": {…}}, {\"take\": BINDING}, {\"join\": GROUP}, {\"leave\": GROUP}",
+        )
+        .to("changes")
+        .many(),
+    ],
+    shows: Shows::Object,
+    confirm: Confirm::No,
+};
+
+const EXPLAIN: &[Field] = &[
+    filter("role", Kind::Text, "The role").required(),
+    filter("project", Kind::Text, "On which project; else on the organisation"),
+];
+
+const USER: Noun = Noun {
+    name: "user",
+    about: "People of the organisation",
+    verbs: &[
+        list(
+            "orgs/{org}/users",
+            "The people",
+            &[
+                filter(
+                    "search",
+                    Kind::Text,
+                    "Those whose user name, address, number, or a word of whose name begins so",
+                ),
+                filter("state", Kind::Text, "Those in this state"),
+            ],
+            LIST,
+        ),
+        show("orgs/{org}/users/{user}", "One person"),
+        write("create", Post, "orgs/{org}/users", "Register somebody", NEW),
+        write("update", Patch, "orgs/{org}/users/{user}", "Change what is said of them, all at once", CHANGED),
+        write("suspend", Post, "orgs/{org}/users/{user}/suspend", "Let them in no more; sessions and tokens end", &[]),
+        write("resume", Post, "orgs/{org}/users/{user}/resume", "Let them in again", &[]),
+        write(
+            "delete",
+            Delete,
+            "orgs/{org}/users/{user}",
+            "Delete a managed account, or take an own one out",
+            &[filter("reassign-to", Kind::User, "Who takes over what they own")],
+        )
+        .after(CONFIRM),
+        write(
+            "remove",
+            Delete,
+            "orgs/{org}/memberships",
+            "Take somebody out of the organisation, deleting nobody",
+            &[
+                filter("user", Kind::User, "Who").to("user_id"),
+                filter("email", Kind::Text, "Or: whose e-mail address this is; with --realm"),
+                filter("realm", Kind::Word(&["own", "managed"]), "Of which kind of account"),
+                filter("reassign-to", Kind::User, "Who takes over what they own"),
+            ],
+        ),
+        write(
+            "set-password",
+            Post,
+            "orgs/{org}/users/{user}/password",
+            "Give a managed account a password",
+            &[PASSWORD],
+        ),
+        write(
+            "set-groups",
+            Put,
+            "orgs/{org}/users/{user}/groups",
+            "Put them into these groups and no others",
+            &[field("group", Kind::Group, "A group").to("groups").many()],
+        ),
+        write(
+            "set-roles",
+            Post,
+            "orgs/{org}/users/{user}/roles",
+            "Give and take roles, all at once",
+            &[
+                field("add", Kind::Grant, "A role to give").many(),
+                field("remove", Kind::Text, "The binding to take").many(),
+            ],
+        ),
+        write(
+            "restrict",
+            Put,
+            "orgs/{org}/users/{user}/restriction",
+            "Let them reach these applications only",
+            &[field("application", Kind::Text, "A client id; --set applications=null lifts it")
+                .to("applications")
+                .many()],
+        ),
+        write(
+            "replace-identity",
+            Post,
+            "orgs/{org}/users/{user}/replace-identity",
+            "Let another account stand in",
+            &[
+                field("by", Kind::User, "The account"),
+                field("by-email", Kind::Text, "Or: its e-mail address").to("by.email"),
+                field("by-realm", Kind::Word(&["own", "managed"]), "And its kind").to("by.realm"),
+            ],
+        ),
+        list(
+            "orgs/{org}/users/{user}/access",
+            "Every grant, and where it comes from",
+            &[],
+            &[Column("ROLE", "role"), Column("ON", "scope"), Column("FROM", "ways")],
+        )
+        .named("access"),
+        read("explain", "orgs/{org}/users/{user}/access/explain", "Why they hold a role, or why not").taking(EXPLAIN),
+        SIMULATE,
+        list("orgs/{org}/users/{user}/log", "What happened to them and by them", &[], super::records::ROWS)
+            .named("log"),
+    ],
+};
+
+const SESSION: Noun = Noun {
+    name: "session",
+    about: "Sessions of a person",
+    verbs: &[
+        list(
+            "orgs/{org}/users/{user}/sessions",
+            "Where they are signed in",
+            &[],
+            &[
+                Column("ID", "id|session_id"),
+                Column("DEVICE", "device|user_agent"),
+                Column("ADDRESS", "address|ip"),
+                Column("STARTED", "created_at|started_at|started"),
+                Column("LAST USED", "last_used_at|last_used"),
+            ],
+        ),
+        write("end", Delete, "orgs/{org}/users/{user}/sessions/{session}", "End one", &[]),
+        write("end-all", Delete, "orgs/{org}/users/{user}/sessions", "End them all", &[]),
+    ],
+};
+
+const MEMBERS: &[Field] = &[field("member", Kind::User, "Who; user names, e-mails or ids").to("users").many().bare()];
+
+const GROUP: Noun = Noun {
+    name: "group",
+    about: "Groups: people who hold roles together",
+    verbs: &[
+        list(
+            "orgs/{org}/groups",
+            "The groups",
+            &[filter("search", Kind::Text, "Those that have this text in their name")],
+            &[
+                Column("ID", "id"),
+                Column("NAME", "name"),
+                Column("SOURCE", "source"),
+                Column("MEMBERS", "members"),
+                Column("ROLES", "roles"),
+            ],
+        ),
+        show("orgs/{org}/groups/{group}", "One group"),
+        write(
+            "create",
+            Post,
+            "orgs/{org}/groups",
+            "Make a group",
+            &[
+                field("name", Kind::Text, "Its name").required(),
+                field("description", Kind::Text, "What it is for, to 100 characters"),
+                field("role", Kind::Grant, "A role that it gives").to("roles").many(),
+            ],
+        ),
+        write(
+            "update",
+            Patch,
+            "orgs/{org}/groups/{group}",
+            "Rename it, or describe it anew",
+            &[
+                field("name", Kind::Text, "Its name"),
+                field("description", Kind::Text, "What it is for, to 100 characters"),
+            ],
+        ),
+        write("delete", Delete, "orgs/{org}/groups/{group}", "Delete it, with every role that it gives", &[])
+            .after(Confirm::Sent("the group's name")),
+        list(
+            "orgs/{org}/groups/{group}/members",
+            "Who is in it",
+            &[],
+            &[Column("USER", "user_id"), Column("USER NAME", "user_name"), Column("NAME", "name")],
+        )
+        .named("members"),
+        write("add-members", Post, "orgs/{org}/groups/{group}/members/add", "Put people into it", MEMBERS),
+        write("remove-members", Post, "orgs/{org}/groups/{group}/members/remove", "Take people out of it", MEMBERS),
+    ],
+};

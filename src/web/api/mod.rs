@@ -1,0 +1,92 @@
+//! The REST API for administrators, under `/api/v1`: JSON in, JSON out, problem+json when something is wrong.
+//!
+//! Every route is declared in one line (`declare`): its handler and who may call it. The gate (`gate`) stands before each;
+//! writes go through the door (`write`) and answer with its receipt.
+
+mod access;
+mod access_keys;
+mod alerts;
+mod application_body;
+mod applications;
+mod asked;
+mod audit;
+mod bindings;
+mod bundles;
+mod changes;
+mod declare;
+mod document;
+mod gate;
+mod groups;
+mod input;
+mod lookup;
+mod me;
+mod memberships;
+mod named;
+mod orgs;
+mod paging;
+mod patch;
+mod person;
+mod policies;
+mod problem;
+mod projects;
+pub mod reference;
+mod repeat;
+mod roles;
+mod service_accounts;
+mod state;
+mod tag;
+mod user_edit;
+mod user_log;
+mod user_roles;
+mod user_sessions;
+mod users;
+mod words;
+mod write;
+
+use axum::Router;
+use serde_json::Value;
+use utoipa::OpenApi;
+
+use self::declare::Routes;
+pub use self::declare::{Declared, Needs, Rule};
+use self::reference::Description;
+use crate::app::App;
+use crate::web::oidc::discovery::Rooms;
+
+#[derive(OpenApi)]
+#[openapi(components(schemas(problem::ProblemBody)))]
+struct Base;
+
+/// The routes, their description, and their declarations.
+///
+/// # Panics
+/// The description can't be written as JSON: a programmer's error that every start would show.
+pub fn build(app: &App) -> (Router<Rooms>, Description, Vec<Declared>) {
+    let routes = Routes::new(app, Base::openapi());
+    let routes = orgs::routes(routes);
+    let routes = policies::routes(routes);
+    let routes = projects::routes(routes);
+    let routes = users::routes(routes);
+    let routes = user_edit::routes(routes);
+    let routes = user_roles::routes(routes);
+    let routes = memberships::routes(routes);
+    let routes = user_sessions::routes(routes);
+    let routes = access::routes(routes);
+    let routes = groups::routes(routes);
+    let routes = roles::routes(routes);
+    let routes = bundles::routes(routes);
+    let routes = bindings::routes(routes);
+    let routes = applications::routes(routes);
+    let routes = service_accounts::routes(routes);
+    let routes = access_keys::routes(routes);
+    let routes = alerts::routes(routes);
+    let routes = audit::routes(routes);
+    let routes = user_log::routes(routes);
+    let routes = changes::routes(routes);
+    let routes = me::routes(routes);
+    let routes = state::routes(routes);
+    let (router, gathered, declared) = routes.finish();
+    let gathered: Value = serde_json::to_value(&gathered).expect("an OpenAPI document is JSON");
+    let document = document::finish(gathered, &declared, app.issuer());
+    (router, Description::of(&document), declared)
+}

@@ -1,0 +1,18 @@
+//! Administering organisations through the REST API.
+
+mod access;
+mod applications;
+mod calls;
+mod causes;
+mod grants;
+mod groups;
+mod keys;
+mod matrix;
+mod organisations;
+mod people;
+mod projects;
+mod reach;
+mod requests;
+mod secrets;
+mod sessions;
+mod stage;
