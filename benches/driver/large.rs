@@ -18,6 +18,7 @@ use muster::kernel::time::UnixMillis;
 use muster::outside::chance::SystemChance;
 use muster::outside::clock::SystemClock;
 use muster::store::db::{Database, statements};
+use muster::store::member_list::{self, Query};
 use muster::store::{memberships, migrate, seed};
 
 /// How many people.
@@ -60,8 +61,26 @@ async fn within(request: &Request, folder: &std::path::Path) -> Result<()> {
         .await?;
     let now = UnixMillis(i64::try_from(UNIX_EPOCH.elapsed()?.as_millis())?);
     timed("seeding", request.people, seed::people(&app.db, &org, request.people, now)).await?;
+    lists(&app, &org, request.people).await?;
     group(&app, &org, usize::try_from(request.members)?).await?;
     app.db.close().await;
+    Ok(())
+}
+
+/// The first page, one from the middle, and searches that match few, many and all; a second page of each search.
+async fn lists(app: &App, org: &OrgId, people: u64) -> Result<()> {
+    let mut conn = app.db.read().await?;
+    let middle = format!("person-{}", people / 2);
+    for search in [None, Some(middle.as_str()), Some("person-7"), Some("p")] {
+        let ask = |after| Query { search, after, limit: 50, people_only: true };
+        let name = search.map_or_else(|| "everybody".to_owned(), |text| format!("those who begin with {text:?}"));
+        let first = timed(&format!("a page of {name}"), 50, member_list::page(&mut conn, org, &ask(None))).await?;
+        let after = first.last().map(|row| row.cursor.clone());
+        timed("  the next page", 50, member_list::page(&mut conn, org, &ask(after))).await?;
+    }
+    let after = Some((middle, MembershipId::trusted(String::new())));
+    let ask = Query { search: None, after, limit: 50, people_only: true };
+    timed("a page from the middle", 50, member_list::page(&mut conn, org, &ask)).await?;
     Ok(())
 }
 

@@ -27,7 +27,6 @@ use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::audit::{Event, note};
 use crate::store::db::Conn;
 use crate::store::families::{self, Family};
-use crate::store::memberships;
 
 /// Characters of the tag: 128 bits.
 const TAG: usize = 22;
@@ -57,7 +56,7 @@ pub async fn refresh(
         if family.standing.judge(now).is_err() || now >= family.idle_until {
             return Err(invalid_grant());
         }
-        admitted(conn, &family, application.is_public().then_some(address)).await?;
+        admitted(&family, application.is_public().then_some(address))?;
         let mut family = narrowed(family, params)?;
         // What the application may not ask for any more is not given any more.
         family.granted.scopes = application.permitted_scopes(&family.granted.scopes);
@@ -73,11 +72,10 @@ pub async fn refresh(
 /// The member may use the application, and come from this address, which is known of public applications alone: a
 /// confidential one asks from its own server. Nothing is written: what is refused here is honoured again from an allowed
 /// address.
-async fn admitted(conn: &mut Conn, family: &Family, address: Option<IpAddr>) -> Result<(), Fault> {
-    let Some((_, member)) = &family.holding.member else {
+fn admitted(family: &Family, address: Option<IpAddr>) -> Result<(), Fault> {
+    let Some(conditions) = family.conditions()? else {
         return Ok(());
     };
-    let conditions = memberships::conditions(conn, member).await?.ok_or_else(invalid_grant)?;
     let application = &family.holding.application;
     let admitted = match address {
         Some(_) => conditions.admit(application, address),

@@ -1,6 +1,7 @@
 //! Token families: one row for all tokens that came from one code, updated in place at every rotation.
 
 use super::db::{Cells, Conn, Record, Result, Tx};
+use super::memberships::Conditions;
 use crate::domain::granted::{Granted, Holding};
 use crate::domain::standing::{EntryStanding, MemberStanding, Standing};
 use crate::kernel::id::{ApplicationId, EntryId, FamilyId, MembershipId, OrgId, UserId};
@@ -34,6 +35,21 @@ pub struct Family {
     pub application_active: bool,
     /// Whether the access token that was asked about was revoked by itself.
     pub token_revoked: bool,
+    /// The organisation's settings and the member's restriction, as they stand in the database: read where they are asked
+    /// for, by [`Family::conditions`].
+    bounds: (Option<String>, Option<String>),
+}
+
+impl Family {
+    /// What the member's use of the organisation is bound to; `None` without a membership.
+    ///
+    /// # Errors
+    /// What stands in the database can't be read.
+    pub fn conditions(&self) -> Result<Option<Conditions>> {
+        let (settings, restricted_to) = &self.bounds;
+        let settings = settings.as_deref().filter(|_| self.standing.member.is_some());
+        settings.map(|settings| Conditions::of(settings, restricted_to.as_deref())).transpose()
+    }
 }
 
 fn digest(cell: Option<Vec<u8>>) -> Option<Digest> {
@@ -66,6 +82,7 @@ impl Record for Family {
         let (its_state, its_org): (String, Option<String>) = (cells.take()?, cells.take()?);
         let application_active = its_state == "active" && its_org.is_none_or(|org| org == "active");
         let token_revoked = cells.take()?;
+        let bounds = (cells.take()?, cells.take()?);
         let offline = entry.is_none();
         let entry = entry.map(|_| EntryStanding {
             // An entry whose session row was pruned is over.
@@ -89,6 +106,7 @@ impl Record for Family {
             standing,
             application_active,
             token_revoked,
+            bounds,
         })
     }
 }
@@ -127,7 +145,7 @@ pub async fn find(conn: &mut Conn, id: &FamilyId, jti: &str) -> Result<Option<Fa
            f.generation, f.secret_hash, f.previous_hash, f.rotated_at, f.idle_until, f.expires_at, f.ended_at, u.state,
            m.id, m.state, m.acv, m.acv_least, m.epoch, o.state, o.slug, o.owner_id,
            e.ended_at, e.expires_at, s.ended_at, s.expires_at, a.state, ao.state,
-           EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.jti = $2)
+           EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.jti = $2), o.settings, m.restricted_to
          FROM token_families f
          JOIN users u ON u.id = f.user_id
          JOIN applications a ON a.id = f.application_id

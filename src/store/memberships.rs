@@ -217,6 +217,15 @@ impl Record for Conditions {
 }
 
 impl Conditions {
+    /// From what stands in the columns.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn of(settings: &str, restricted_to: Option<&str>) -> Result<Self> {
+        let settings = serde_json::from_str(settings).map_err(|_| super::db::corrupt("settings of an organisation"))?;
+        Ok(Self { settings, restricted_to: applications(restricted_to.map(str::to_owned))? })
+    }
+
     /// Whether the member may use an application, asking from this address.
     ///
     /// # Errors
