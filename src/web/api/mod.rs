@@ -58,10 +58,23 @@ use crate::web::oidc::discovery::Rooms;
 struct Base;
 
 /// The routes, their description, and their declarations.
+pub fn build(app: &App) -> (Router<Rooms>, Description, Vec<Declared>) {
+    let (router, _, declared) = declare(app);
+    let app = app.clone();
+    (router, Description::of(move || describe(&app)), declared)
+}
+
+/// The OpenAPI document.
 ///
 /// # Panics
-/// The description can't be written as JSON: a programmer's error that every start would show.
-pub fn build(app: &App) -> (Router<Rooms>, Description, Vec<Declared>) {
+/// It can't be written as JSON: a programmer's error that the first test shows.
+fn describe(app: &App) -> Value {
+    let (_, gathered, declared) = declare(app);
+    let gathered = serde_json::to_value(&gathered).expect("an OpenAPI document is JSON");
+    document::finish(gathered, &declared, app.issuer())
+}
+
+fn declare(app: &App) -> (Router<Rooms>, utoipa::openapi::OpenApi, Vec<Declared>) {
     let routes = Routes::new(app, Base::openapi());
     let routes = orgs::routes(routes);
     let routes = policies::routes(routes);
@@ -85,8 +98,5 @@ pub fn build(app: &App) -> (Router<Rooms>, Description, Vec<Declared>) {
     let routes = changes::routes(routes);
     let routes = me::routes(routes);
     let routes = state::routes(routes);
-    let (router, gathered, declared) = routes.finish();
-    let gathered: Value = serde_json::to_value(&gathered).expect("an OpenAPI document is JSON");
-    let document = document::finish(gathered, &declared, app.issuer());
-    (router, Description::of(&document), declared)
+    routes.finish()
 }

@@ -17,35 +17,36 @@ use crate::web::pages::view::Page as _;
 /// The methods, in the order of the page.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// The document, and the page that is made from it when somebody first asks.
-#[derive(Clone, Debug, Default)]
+/// The document and the page, each made when somebody first asks: a server that nobody asks need not carry them.
+#[derive(Clone)]
 pub struct Description(Arc<Written>);
 
-#[derive(Debug, Default)]
 struct Written {
-    document: Bytes,
+    make: Box<dyn Fn() -> Value + Send + Sync>,
+    document: OnceLock<Bytes>,
     page: OnceLock<Bytes>,
 }
 
 impl Description {
-    /// The description that a document is.
+    /// The description that `make` makes.
     #[must_use]
-    pub fn of(document: &Value) -> Self {
-        Self(Arc::new(Written { document: Bytes::from(document.to_string()), page: OnceLock::new() }))
+    pub fn of(make: impl Fn() -> Value + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Written { make: Box::new(make), document: OnceLock::new(), page: OnceLock::new() }))
+    }
+
+    fn document(&self) -> Bytes {
+        self.0.document.get_or_init(|| Bytes::from((self.0.make)().to_string())).clone()
     }
 
     fn page(&self) -> Bytes {
-        let made = self.0.page.get_or_init(|| {
-            let document: Value = serde_json::from_slice(&self.0.document).unwrap_or_default();
-            Bytes::from(ReferencePage { tags: tags(&document) }.render_page())
-        });
-        made.clone()
+        let made = || Bytes::from(ReferencePage { tags: tags(&(self.0.make)()) }.render_page());
+        self.0.page.get_or_init(made).clone()
     }
 }
 
 /// `GET /api/v1/openapi.json`.
 pub async fn openapi(State(rooms): State<Rooms>) -> Response {
-    public("application/json", rooms.description.0.document.clone())
+    public("application/json", rooms.description.document())
 }
 
 /// `GET /api/v1`: the reference for people.
@@ -74,8 +75,10 @@ mod page {
     /// A resource.
     #[derive(Debug)]
     pub struct Tag {
-        /// Its name, which is its anchor too.
+        /// Its name.
         pub name: String,
+        /// Its anchor.
+        pub anchor: String,
         /// Its routes.
         pub routes: Vec<Route>,
     }
@@ -125,7 +128,7 @@ fn tags(document: &Value) -> Vec<Tag> {
             }
         }
     }
-    tags.into_iter().map(|(name, routes)| Tag { name, routes }).collect()
+    tags.into_iter().map(|(name, routes)| Tag { anchor: name.replace(' ', "-"), name, routes }).collect()
 }
 
 fn route(document: &Value, path: &str, method: &str, operation: &Value) -> Route {
@@ -257,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_page_has_an_anchor_for_each_route_and_no_script() {
-        let description = Description::of(&document());
+        let description = Description::of(document);
         let html = String::from_utf8(description.page().to_vec()).unwrap();
         assert!(html.contains("id=\"groups.create\"") && html.contains("href=\"#groups\""), "{html}");
         assert!(!html.contains("<script") && !html.contains("<b>group") && !html.contains(" style="), "{html}");
