@@ -44,14 +44,14 @@ impl Subcommand for Call {
     }
 
     fn has_subcommand(name: &str) -> bool {
-        noun(name).is_some()
+        nouns::named(name).is_some()
     }
 }
 
 impl FromArgMatches for Call {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let (name, below) = matches.subcommand().ok_or_else(missing)?;
-        Self::of(noun(name).ok_or_else(missing)?, below)
+        Self::of(nouns::named(name).ok_or_else(missing)?, below)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -122,10 +122,6 @@ pub fn plain(text: &str) -> String {
 /// One thing, a line a fact.
 pub fn facts(value: &Value) -> String {
     show::object(value)
-}
-
-fn noun(name: &str) -> Option<&'static Noun> {
-    nouns::all().find(|noun| noun.name == name)
 }
 
 /// Runs a command over the API.

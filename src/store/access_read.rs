@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::db::{Cells, Conn, LIST, Record, Result};
-use super::picture::BindingRow;
+use super::picture::{BindingRow, bindings_where};
 use crate::domain::access::{Binding, Subject};
 use crate::kernel::id::{BindingId, GroupId, MembershipId, OrgId, ProjectId};
 use crate::kernel::time::UnixMillis;
@@ -86,10 +86,7 @@ pub async fn givers(conn: &mut Conn, ids: &BTreeSet<BindingId>) -> Result<BTreeM
 /// The database's.
 async fn on_all_projects(conn: &mut Conn, org: &OrgId) -> Result<Vec<Binding>> {
     let rows: Vec<BindingRow> = conn
-        .query(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE org_id = $1 AND scope = 'all_projects' ORDER BY id",
-        )
+        .query(bindings_where!("WHERE org_id = $1 AND scope = 'all_projects' ORDER BY id"))
         .bind(org.as_str().to_owned())
         .all()
         .await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::db::{Cells, Conn, Record, Result, Tx};
-use super::picture::BindingRow;
+use super::picture::{BindingRow, bindings_where};
 use crate::domain::access::{Binding, Scope, Subject};
 use crate::kernel::id::{BindingId, GroupId, OrgId, ProjectId, RoleId};
 use crate::kernel::time::UnixMillis;
@@ -14,10 +14,7 @@ use crate::kernel::time::UnixMillis;
 /// The database's.
 pub async fn find(conn: &mut Conn, org: &OrgId, id: &BindingId) -> Result<Option<Binding>> {
     let row: Option<BindingRow> = conn
-        .query(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE org_id = $1 AND id = $2",
-        )
+        .query(bindings_where!("WHERE org_id = $1 AND id = $2"))
         .bind(org.as_str().to_owned())
         .bind(id.as_str().to_owned())
         .optional()
@@ -30,14 +27,8 @@ pub async fn find(conn: &mut Conn, org: &OrgId, id: &BindingId) -> Result<Option
 /// # Errors
 /// The database's.
 pub async fn of_org(conn: &mut Conn, org: &OrgId) -> Result<Vec<Binding>> {
-    let rows: Vec<BindingRow> = conn
-        .query(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE org_id = $1 ORDER BY id",
-        )
-        .bind(org.as_str().to_owned())
-        .all()
-        .await?;
+    let rows: Vec<BindingRow> =
+        conn.query(bindings_where!("WHERE org_id = $1 ORDER BY id")).bind(org.as_str().to_owned()).all().await?;
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
@@ -47,10 +38,7 @@ pub async fn of_org(conn: &mut Conn, org: &OrgId) -> Result<Vec<Binding>> {
 /// The database's.
 pub async fn of_project(conn: &mut Conn, org: &OrgId, project: &ProjectId) -> Result<Vec<Binding>> {
     let rows: Vec<BindingRow> = conn
-        .query(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE org_id = $1 AND project_id = $2 ORDER BY id",
-        )
+        .query(bindings_where!("WHERE org_id = $1 AND project_id = $2 ORDER BY id"))
         .bind(org.as_str().to_owned())
         .bind(project.as_str().to_owned())
         .all()
@@ -64,10 +52,7 @@ pub async fn of_project(conn: &mut Conn, org: &OrgId, project: &ProjectId) -> Re
 /// The database's.
 pub async fn of_group(conn: &mut Conn, org: &OrgId, group: &GroupId) -> Result<Vec<Binding>> {
     let rows: Vec<BindingRow> = conn
-        .query(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE group_id = $2 AND org_id = $1 ORDER BY id",
-        )
+        .query(bindings_where!("WHERE group_id = $2 AND org_id = $1 ORDER BY id"))
         .bind(org.as_str().to_owned())
         .bind(group.as_str().to_owned())
         .all()
@@ -81,10 +66,7 @@ pub async fn of_group(conn: &mut Conn, org: &OrgId, group: &GroupId) -> Result<V
 /// The database's.
 pub async fn of_role(conn: &mut Conn, org: &OrgId, role: &str) -> Result<Vec<Binding>> {
     let rows: Vec<BindingRow> = conn
-        .query(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE org_id = $1 AND role = $2 ORDER BY id",
-        )
+        .query(bindings_where!("WHERE org_id = $1 AND role = $2 ORDER BY id"))
         .bind(org.as_str().to_owned())
         .bind(role.to_owned())
         .all()
@@ -98,10 +80,7 @@ pub async fn of_role(conn: &mut Conn, org: &OrgId, role: &str) -> Result<Vec<Bin
 /// The database's.
 pub async fn due(conn: &mut Conn, org: &OrgId, now: UnixMillis) -> Result<Vec<Binding>> {
     let rows: Vec<BindingRow> = conn
-        .query(
-            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-             FROM bindings WHERE org_id = $1 AND not_after <= $2 ORDER BY id",
-        )
+        .query(bindings_where!("WHERE org_id = $1 AND not_after <= $2 ORDER BY id"))
         .bind(org.as_str().to_owned())
         .bind(now.0)
         .all()

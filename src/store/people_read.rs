@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::db::{Cells, Conn, LIST, Record, Result, corrupt};
-use super::picture::BindingRow;
+use super::picture::{BindingRow, bindings_where};
 use super::users;
 use crate::domain::access::Binding;
 use crate::domain::oidc::claims::Profile;
@@ -150,14 +150,8 @@ pub async fn groups_of(conn: &mut Conn, members: &[MembershipId]) -> Result<BTre
 pub async fn direct_of(conn: &mut Conn, members: &[MembershipId]) -> Result<Vec<Binding>> {
     let mut found = Vec::new();
     for chunk in texts(members).chunks(LIST) {
-        let rows: Vec<BindingRow> = conn
-            .query_in(
-                "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-                 FROM bindings WHERE membership_id IN (@) ORDER BY id",
-                chunk,
-            )
-            .all()
-            .await?;
+        let rows: Vec<BindingRow> =
+            conn.query_in(bindings_where!("WHERE membership_id IN (@) ORDER BY id"), chunk).all().await?;
         found.extend(rows.into_iter().map(|row| row.0));
     }
     Ok(found)

@@ -75,6 +75,17 @@ impl Gathered {
     }
 }
 
+/// The statement that reads bindings as [`BindingRow`]s: what stands behind `FROM bindings`.
+macro_rules! bindings_where {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after FROM bindings ",
+            $where
+        )
+    };
+}
+pub(super) use bindings_where;
+
 /// A binding as a row: id, role, scope, project, member, group, window.
 pub struct BindingRow(pub Binding);
 
@@ -150,14 +161,7 @@ pub async fn of_places(
     let mut direct = Vec::new();
     for chunk in rows.chunks(LIST) {
         let ids: Vec<String> = chunk.iter().map(|row| row.holder.id.as_str().to_owned()).collect();
-        let own: Vec<BindingRow> = conn
-            .query_in(
-                "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-                 FROM bindings WHERE membership_id IN (@)",
-                &ids,
-            )
-            .all()
-            .await?;
+        let own: Vec<BindingRow> = conn.query_in(bindings_where!("WHERE membership_id IN (@)"), &ids).all().await?;
         direct.extend(own);
     }
     let bound: HashSet<MembershipId> = direct
@@ -231,14 +235,7 @@ async fn bindings_of(
     let groups: BTreeSet<&GroupId> = rows.iter().flat_map(|row| &row.holder.groups).collect();
     let groups: Vec<String> = groups.into_iter().map(|id| id.as_str().to_owned()).collect();
     for chunk in groups.chunks(LIST) {
-        let more: Vec<BindingRow> = conn
-            .query_in(
-                "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-                 FROM bindings WHERE group_id IN (@)",
-                chunk,
-            )
-            .all()
-            .await?;
+        let more: Vec<BindingRow> = conn.query_in(bindings_where!("WHERE group_id IN (@)"), chunk).all().await?;
         found.extend(more);
     }
     Ok(Bindings::new(found.into_iter().map(|BindingRow(mut binding)| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::connection::Wanted;
+use super::nouns;
 use super::verb::{Confirm, Field, Kind, Noun, Shows, Verb};
 
 /// How answers are printed.
@@ -85,10 +86,13 @@ const PLACES: [(&str, &str, &str); 12] = [
     ("alert", "ALERT", "The alert's id"),
 ];
 
-/// A noun with its verbs.
+/// A noun. Its verbs are put together when they are asked for: a server's start need not wait for them.
 pub fn of_noun(noun: &'static Noun) -> Command {
     let command = Command::new(noun.name).about(noun.about).subcommand_required(true).arg_required_else_help(true);
-    noun.verbs.iter().fold(command, |command, verb| command.subcommand(of_verb(verb)))
+    command.defer(|command| {
+        let verbs = nouns::named(command.get_name()).map_or(&[][..], |noun| noun.verbs);
+        verbs.iter().fold(command, |command, verb| command.subcommand(of_verb(verb)))
+    })
 }
 
 /// A verb with all that it takes.

@@ -18,6 +18,11 @@ pub fn all() -> impl Iterator<Item = &'static Noun> {
     [orgs::NOUNS, people::NOUNS, access::NOUNS, tools::NOUNS, records::NOUNS].into_iter().flatten()
 }
 
+/// The noun of a name.
+pub fn named(name: &str) -> Option<&'static Noun> {
+    all().find(|noun| noun.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -6,6 +6,7 @@ use super::{AccessEdit, Written};
 use crate::domain::access::{Binding, Cause, Scope, Subject};
 use crate::kernel::id::{BindingId, MembershipId, OrgId, RoleId};
 use crate::store::db::{Result, corrupt};
+use crate::store::picture::bindings_where;
 use crate::store::picture::{BindingRow, Count};
 use crate::store::{bindings, groups};
 
@@ -191,10 +192,7 @@ impl AccessEdit<'_> {
     pub(super) async fn holders_on_all_projects(&mut self, org: &OrgId) -> Result<Vec<MembershipId>> {
         let rows: Vec<BindingRow> = self
             .tx
-            .query(
-                "SELECT id, role, scope, project_id, membership_id, group_id, not_before, not_after
-                 FROM bindings WHERE org_id = $1 AND scope = 'all_projects'",
-            )
+            .query(bindings_where!("WHERE org_id = $1 AND scope = 'all_projects'"))
             .bind(org.as_str().to_owned())
             .all()
             .await?;

@@ -6,10 +6,9 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 use super::asked::Asked;
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::gate::sees_project;
 use super::input::{Body, Query};
 use super::named;

@@ -6,10 +6,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 use super::asked::{Asked, How, Room};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::{Body, Query};
 use super::lookup;
 use super::paging::{self, Page, PageQuery};

@@ -5,10 +5,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::{Body, Query};
 use super::paging::{Page, PageQuery};
 use super::problem::Problem;

@@ -3,14 +3,13 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::application_body::{ApplicationBody, ApplicationFields, has_secret};
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
-use super::input::{Body, Query};
+use super::declare::{Needs, Routes, routes};
+use super::input::{Body, ConfirmQuery, Query};
 use super::paging::{self, Page, PageQuery};
 use super::problem::Problem;
 use super::tag;
@@ -46,15 +45,6 @@ pub fn routes(routes: Routes) -> Routes {
         .route(Needs::Operator, routes!(delete_of_instance))
         .route(Needs::Operator, routes!(new_secret_of_instance))
         .route(Needs::Operator, routes!(end_old_secret_of_instance))
-}
-
-/// What a deletion is confirmed with.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ConfirmQuery {
-    /// The application's client id, typed again.
-    confirm: Option<String>,
 }
 
 /// An application, with its new secret.

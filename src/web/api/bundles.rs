@@ -4,10 +4,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::{Body, Query};
 use super::paging::{self, Page, PageQuery};
 use super::problem::Problem;

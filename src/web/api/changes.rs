@@ -6,10 +6,9 @@
 use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::Asked;
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::Query;
 use super::lookup;
 use super::paging::{self, Page, PageQuery};

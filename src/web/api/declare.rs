@@ -3,9 +3,12 @@
 
 use std::fmt;
 
+use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::routing::MethodRouter;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt as _};
+use utoipa::openapi::path::HttpMethod;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use super::gate::{Gate, gate};
 use crate::app::App;
@@ -87,45 +90,85 @@ pub struct Declared {
     pub rule: Rule,
 }
 
+/// One handler as a route: where it is served now, and its part of the document for whoever asks for that.
+pub struct Handled {
+    /// The path's pattern.
+    pub path: String,
+    /// The methods.
+    pub methods: Vec<HttpMethod>,
+    /// The handler.
+    pub router: MethodRouter<Rooms>,
+    /// Makes its part of the document.
+    pub describe: fn() -> UtoipaMethodRouter<Rooms>,
+}
+
+/// utoipa's `routes!` for one handler, with the document left for later: a start need not wait for it.
+macro_rules! routes {
+    ($handler:ident) => {
+        utoipa_axum::paste! {{
+            use utoipa_axum::PathItemExt as _;
+            let methods = <[<__path_ $handler>] as utoipa::Path>::methods();
+            let router = methods
+                .iter()
+                .fold(axum::routing::MethodRouter::new(), |router, method| router.on(method.to_method_filter(), $handler));
+            let path = <[<__path_ $handler>] as utoipa::Path>::path();
+            $crate::web::api::declare::Handled { path, methods, router, describe: || utoipa_axum::routes!($handler) }
+        }}
+    };
+}
+pub(super) use routes;
+
 /// The routes that were declared so far.
 pub struct Routes {
     app: App,
-    router: OpenApiRouter<Rooms>,
+    router: Router<Rooms>,
     declared: Vec<Declared>,
+    describe: Vec<fn() -> UtoipaMethodRouter<Rooms>>,
 }
 
 impl Routes {
     /// None yet.
     #[must_use]
-    pub fn new(app: &App, document: OpenApi) -> Self {
-        Self { app: app.clone(), router: OpenApiRouter::with_openapi(document), declared: Vec::new() }
+    pub fn new(app: &App) -> Self {
+        Self { app: app.clone(), router: Router::new(), declared: Vec::new(), describe: Vec::new() }
     }
 
-    /// Declares a route: its handler, through utoipa's `routes!` with one handler, and who may call it.
+    /// Declares a route: its handler, and who may call it.
     #[must_use]
-    pub fn route(mut self, rule: impl Into<Rule>, route: UtoipaMethodRouter<Rooms>) -> Self {
+    pub fn route(mut self, rule: impl Into<Rule>, handled: Handled) -> Self {
         let rule = rule.into();
-        for (path, item) in &route.1.paths {
-            let operations = [
-                ("GET", item.get.is_some()),
-                ("POST", item.post.is_some()),
-                ("PUT", item.put.is_some()),
-                ("PATCH", item.patch.is_some()),
-                ("DELETE", item.delete.is_some()),
-            ];
-            for (method, _) in operations.into_iter().filter(|(_, there)| *there) {
-                self.declared.push(Declared { method, path: path.clone(), rule });
-            }
+        for method in &handled.methods {
+            self.declared.push(Declared { method: word(method), path: handled.path.clone(), rule });
         }
         let gated = Gate { app: self.app.clone(), rule };
-        let route = route.map(|methods| methods.route_layer(from_fn_with_state(gated, gate)));
-        self.router = self.router.routes(route);
+        let methods = handled.router.route_layer(from_fn_with_state(gated, gate));
+        self.router = self.router.route(&handled.path, methods);
+        self.describe.push(handled.describe);
         self
     }
 
-    /// The router, the document and the declarations.
-    pub fn finish(self) -> (axum::Router<Rooms>, OpenApi, Vec<Declared>) {
-        let (router, document) = self.router.split_for_parts();
-        (router, document, self.declared)
+    /// The router and the declarations.
+    pub fn finish(self) -> (Router<Rooms>, Vec<Declared>) {
+        (self.router, self.declared)
+    }
+
+    /// The document, begun by `document`, and the declarations.
+    pub fn document(self, document: OpenApi) -> (OpenApi, Vec<Declared>) {
+        let begun = OpenApiRouter::<Rooms>::with_openapi(document);
+        let router = self.describe.into_iter().fold(begun, |router, describe| router.routes(describe()));
+        (router.into_openapi(), self.declared)
+    }
+}
+
+const fn word(method: &HttpMethod) -> &'static str {
+    match method {
+        HttpMethod::Get => "GET",
+        HttpMethod::Post => "POST",
+        HttpMethod::Put => "PUT",
+        HttpMethod::Patch => "PATCH",
+        HttpMethod::Delete => "DELETE",
+        HttpMethod::Head => "HEAD",
+        HttpMethod::Options => "OPTIONS",
+        HttpMethod::Trace => "TRACE",
     }
 }

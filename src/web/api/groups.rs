@@ -3,13 +3,12 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
+use utoipa::ToSchema;
 
 use super::asked::{Asked, How, Room};
-use super::declare::{Needs, Routes};
-use super::input::{Body, Query};
-use super::paging::{self, Page, PageQuery};
+use super::declare::{Needs, Routes, routes};
+use super::input::{Body, ConfirmQuery, Query};
+use super::paging::{self, Page, PageQuery, SearchQuery};
 use super::problem::Problem;
 use super::tag;
 use super::words::{GivenRole, GrantBody, ReceiptBody, RefusedRow};
@@ -91,29 +90,6 @@ pub struct GroupPatch {
     description: Option<String>,
 }
 
-/// Which groups.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Groups whose name has this text in it, without regard to case.
-    search: Option<String>,
-    /// How many rows at most: 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<usize>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
-}
-
-/// What a deletion is confirmed with.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ConfirmQuery {
-    /// The group's name, typed again.
-    confirm: Option<String>,
-}
-
 /// Members by their accounts' or memberships' ids.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -173,12 +149,12 @@ async fn found(conn: &mut Conn, org: &OrgId, id: &str) -> Result<Group, Problem>
 }
 
 /// The groups of an organisation, by name.
-#[utoipa::path(get, path = "/api/v1/orgs/{org}/groups", tag = "groups", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/orgs/{org}/groups", tag = "groups", params(SearchQuery),
     responses((status = 200, description = "A page of groups.", body = Page<GroupBody>)))]
 async fn list(
     State(app): State<App>,
     asked: Asked,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<SearchQuery>,
 ) -> Result<axum::Json<Page<GroupBody>>, Problem> {
     let Room { id: org, .. } = asked.room()?;
     let mut conn = app.db.read().await?;
@@ -338,10 +314,12 @@ async fn add_members(
     Path((_, group)): Path<(String, String)>,
     Body(list): Body<MembersChange>,
 ) -> Result<axum::Json<MembersChanged>, Problem> {
-    let org = asked.room()?.id.clone();
-    let (id, members, refused) = rows(&app, &org, &group, &list).await?;
-    let receipt = write::send(&app, &asked, &how, vec![Change::AddToGroup { org, group: id, members }]).await?;
-    Ok(axum::Json(MembersChanged { refused, receipt: ReceiptBody::of(&receipt) }))
+    change_members(&app, (&asked, &how), &group, &list, |org, group, members| Change::AddToGroup {
+        org,
+        group,
+        members,
+    })
+    .await
 }
 
 /// Takes members out of a group: what they lose, and what of theirs ends, stands on the receipt.
@@ -354,9 +332,20 @@ async fn remove_members(
     Path((_, group)): Path<(String, String)>,
     Body(list): Body<MembersChange>,
 ) -> Result<axum::Json<MembersChanged>, Problem> {
+    let take = |org, group, members| Change::RemoveFromGroup { org, group, members };
+    change_members(&app, (&asked, &how), &group, &list, take).await
+}
+
+async fn change_members(
+    app: &App,
+    (asked, how): (&Asked, &How),
+    group: &str,
+    list: &MembersChange,
+    change: impl FnOnce(OrgId, GroupId, Vec<MembershipId>) -> Change,
+) -> Result<axum::Json<MembersChanged>, Problem> {
     let org = asked.room()?.id.clone();
-    let (id, members, refused) = rows(&app, &org, &group, &list).await?;
-    let receipt = write::send(&app, &asked, &how, vec![Change::RemoveFromGroup { org, group: id, members }]).await?;
+    let (id, members, refused) = rows(app, &org, group, list).await?;
+    let receipt = write::send(app, asked, how, vec![change(org, id, members)]).await?;
     Ok(axum::Json(MembersChanged { refused, receipt: ReceiptBody::of(&receipt) }))
 }
 

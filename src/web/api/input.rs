@@ -4,7 +4,9 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 
@@ -35,6 +37,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             Problem::invalid(field, format!("{error}."))
         })
     }
+}
+
+/// What a deletion is confirmed with.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ConfirmQuery {
+    /// The name, slug, key or client id of what is deleted, typed again: the route says which.
+    pub confirm: Option<String>,
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

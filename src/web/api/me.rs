@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::Asked;
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::problem::Problem;
 use super::words::HeldBody;
 use crate::app::App;

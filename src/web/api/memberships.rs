@@ -4,10 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::Query;
 use super::named;
 use super::paging::{self, Page, PageQuery};

@@ -59,7 +59,7 @@ struct Base;
 
 /// The routes, their description, and their declarations.
 pub fn build(app: &App) -> (Router<Rooms>, Description, Vec<Declared>) {
-    let (router, _, declared) = declare(app);
+    let (router, declared) = declare(app).finish();
     let app = app.clone();
     (router, Description::of(move || describe(&app)), declared)
 }
@@ -69,13 +69,13 @@ pub fn build(app: &App) -> (Router<Rooms>, Description, Vec<Declared>) {
 /// # Panics
 /// It can't be written as JSON: a programmer's error that the first test shows.
 fn describe(app: &App) -> Value {
-    let (_, gathered, declared) = declare(app);
+    let (gathered, declared) = declare(app).document(Base::openapi());
     let gathered = serde_json::to_value(&gathered).expect("an OpenAPI document is JSON");
     document::finish(gathered, &declared, app.issuer())
 }
 
-fn declare(app: &App) -> (Router<Rooms>, utoipa::openapi::OpenApi, Vec<Declared>) {
-    let routes = Routes::new(app, Base::openapi());
+fn declare(app: &App) -> Routes {
+    let routes = Routes::new(app);
     let routes = orgs::routes(routes);
     let routes = policies::routes(routes);
     let routes = projects::routes(routes);
@@ -97,6 +97,5 @@ fn declare(app: &App) -> (Router<Rooms>, utoipa::openapi::OpenApi, Vec<Declared>
     let routes = user_log::routes(routes);
     let routes = changes::routes(routes);
     let routes = me::routes(routes);
-    let routes = state::routes(routes);
-    routes.finish()
+    state::routes(routes)
 }

@@ -4,12 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
+use utoipa::ToSchema;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
-use super::input::{Body, Query};
+use super::declare::{Needs, Routes, routes};
+use super::input::{Body, ConfirmQuery, Query};
 use super::named;
 use super::paging::{self, Page, PageQuery};
 use super::problem::Problem;
@@ -124,15 +123,6 @@ pub struct OrgPatch {
 pub struct NewOrgOwner {
     /// A member, by the account's id or the membership's.
     to: String,
-}
-
-/// What a deletion is confirmed with.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ConfirmQuery {
-    /// The organisation's slug, typed again.
-    confirm: Option<String>,
 }
 
 fn show(found: &Listed) -> OrgBody {

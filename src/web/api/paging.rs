@@ -24,6 +24,20 @@ pub struct PageQuery {
     pub cursor: Option<String>,
 }
 
+/// Which page of a list, and of which rows.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SearchQuery {
+    /// Those whose name or key has this text in it, without regard to case.
+    pub search: Option<String>,
+    /// How many rows at most: 1 to 200; 50 if none is given.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+}
+
 /// How many rows were asked for.
 ///
 /// # Errors

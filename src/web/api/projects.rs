@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
+use utoipa::ToSchema;
 
 use super::access::WayBody;
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::gate::sees_project;
-use super::input::{Body, Query};
-use super::paging::{self, Page, PageQuery};
+use super::input::{Body, ConfirmQuery, Query};
+use super::paging::{self, Page, PageQuery, SearchQuery};
 use super::problem::Problem;
 use super::tag;
 use super::write::{self, Written};
@@ -71,29 +70,6 @@ pub struct ProjectPatch {
     name: Option<String>,
 }
 
-/// Which projects.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ListQuery {
-    /// Projects whose key or name has this text in it, without regard to case.
-    search: Option<String>,
-    /// How many rows at most: 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<usize>,
-    /// The `next` of the page before.
-    cursor: Option<String>,
-}
-
-/// What a deletion is confirmed with.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ConfirmQuery {
-    /// The project's key, typed again.
-    confirm: Option<String>,
-}
-
 /// A member of a project: somebody whom a role on it, or on all projects, reaches.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ProjectMember {
@@ -132,12 +108,12 @@ async fn found(conn: &mut Conn, org: &OrgId, id: &ProjectId) -> Result<Project, 
 }
 
 /// The projects that the caller sees, by key: all of them with `projects.read`, else those on which something is held.
-#[utoipa::path(get, path = "/api/v1/orgs/{org}/projects", tag = "projects", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/orgs/{org}/projects", tag = "projects", params(SearchQuery),
     responses((status = 200, description = "A page of projects.", body = Page<ProjectBody>)))]
 async fn list(
     State(app): State<App>,
     asked: Asked,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<SearchQuery>,
 ) -> Result<axum::Json<Page<ProjectBody>>, Problem> {
     let room = asked.room()?;
     let mut conn = app.db.read().await?;

@@ -3,12 +3,11 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::routes;
+use utoipa::ToSchema;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
-use super::input::{Body, Query};
+use super::declare::{Needs, Routes, routes};
+use super::input::{Body, ConfirmQuery, Query};
 use super::paging::{Page, PageQuery};
 use super::problem::Problem;
 use super::tag;
@@ -82,15 +81,6 @@ pub struct RolePatch {
     name: Option<String>,
     /// All its permissions from now on.
     permissions: Option<Vec<String>>,
-}
-
-/// What a deletion is confirmed with.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ConfirmQuery {
-    /// The role's key, typed again.
-    confirm: Option<String>,
 }
 
 /// A permission.

@@ -5,11 +5,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::access_keys::{self as keys_api, AccessKeyBody, KeyMade, Wanted};
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::{Body, Query};
 use super::lookup;
 use super::paging::{self, Page, PageQuery};

@@ -10,10 +10,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::Body;
 use super::problem::Problem;
 use super::words::ReceiptBody;

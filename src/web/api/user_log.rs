@@ -5,10 +5,9 @@ use std::iter::Peekable;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::Asked;
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::Query;
 use super::lookup::no_cursor;
 use super::paging::{self, Page, PageQuery};

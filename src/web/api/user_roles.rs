@@ -5,10 +5,9 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::input::Body;
 use super::named;
 use super::person::{self, GroupOfUser, RoleOfUser};

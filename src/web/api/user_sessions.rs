@@ -5,10 +5,9 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::routes;
 
 use super::asked::{Asked, How};
-use super::declare::{Needs, Routes};
+use super::declare::{Needs, Routes, routes};
 use super::problem::Problem;
 use super::tag;
 use super::words::moment;
