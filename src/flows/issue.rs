@@ -1,12 +1,12 @@
 //! Makes tokens from what was granted and what the person holds at this moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::{Fault, invalid_grant};
 use crate::app::App;
-use crate::domain::access::claims::{RoleClaims, role_claims};
+use crate::domain::access::claims::{Project, RoleClaims, role_claims};
 use crate::domain::access::{Grants, Holder};
 use crate::domain::granted::Granted;
 use crate::domain::oauth::application::Application;
@@ -22,7 +22,10 @@ use crate::kernel::tally::Mark;
 use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::db::Conn;
 use crate::store::families::Family;
-use crate::store::{groups, picture, users};
+use crate::store::{groups, orgs, picture, users};
+
+/// Roles on projects, by the projects' keys.
+pub(super) type ProjectRoles = BTreeMap<String, BTreeSet<String>>;
 
 /// The tokens of one answer (RFC 6749 §5.1).
 #[derive(Debug)]
@@ -76,7 +79,8 @@ pub async fn access_claims(
         let held = picture::of_member(conn, org, &mut holder, app.now()).await?;
         claims.until = held.ends;
         let (project, budget) = (granted.project.as_deref(), application.claims_budget);
-        put_roles(app, &mut claims.roles, &held.grants, &held.projects, project, budget);
+        let left_out = put_roles(app, &mut claims.roles, &held.grants, &held.projects, project, budget);
+        put_default_project(conn, org, &mut claims.roles, &held.projects, left_out).await?;
     }
     if granted.scopes.contains(scope::GROUPS) {
         let names = groups::names_of_member(conn, &standing.id).await?;
@@ -89,14 +93,15 @@ pub async fn access_claims(
     Ok(claims)
 }
 
+/// Puts the roles in; the answer is the roles on projects that had no room.
 pub(super) fn put_roles(
     app: &App,
     into: &mut Map<String, Value>,
     grants: &Grants,
-    projects: &[crate::domain::access::claims::Project],
+    projects: &[Project],
     project: Option<&str>,
     budget: usize,
-) {
+) -> ProjectRoles {
     let RoleClaims { org_roles, mut project_roles } = role_claims(grants, projects);
     if let Some(key) = project {
         // For one project alone: the flat list that RFC 9068 §2.2.3.1 names.
@@ -105,10 +110,33 @@ pub(super) fn put_roles(
         if let Some(roles) = project_roles.remove(key) {
             into.insert("roles".to_owned(), json!(roles));
         }
-        return;
+        return ProjectRoles::new();
     }
     into.insert("org_roles".to_owned(), json!(org_roles));
     put_or_point(app, into, "project_roles", json!(project_roles), budget);
+    if into.contains_key("project_roles") { ProjectRoles::new() } else { project_roles }
+}
+
+/// Where the roles on all projects had no room, those on the organisation's default project still stand in the token.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn put_default_project(
+    conn: &mut Conn,
+    org: &OrgId,
+    into: &mut Map<String, Value>,
+    projects: &[Project],
+    mut left_out: ProjectRoles,
+) -> Result<(), sqlx::Error> {
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    let default = orgs::settings(conn, org).await?.default_project;
+    let key = default.and_then(|id| projects.iter().find(|project| project.id == id)).map(|project| &project.key);
+    if let Some((key, roles)) = key.and_then(|key| left_out.remove_entry(key)) {
+        into.insert("project_roles".to_owned(), json!({ key: roles }));
+    }
+    Ok(())
 }
 
 /// A claim that is too large for a token is found at userinfo (distributed claims, OpenID Connect Core §5.6.2).

@@ -226,7 +226,8 @@ async fn told(app: &App, conn: &mut Conn, facts: &Facts, wish: &Wish, held: &Hol
         };
         let projects: Vec<ProjectId> = facts.projects.iter().map(|project| project.id.clone()).collect();
         let grants = effective(&holder, &Bindings::new(held.bindings.clone()), &projects, facts.at);
-        issue::put_roles(app, &mut claims, &grants, &facts.projects, wish.project.as_deref(), budget);
+        let left_out = issue::put_roles(app, &mut claims, &grants, &facts.projects, wish.project.as_deref(), budget);
+        issue::put_default_project(conn, &facts.org.id, &mut claims, &facts.projects, left_out).await?;
     }
     if wish.groups {
         // In the order in which tokens have them: by folded name.

@@ -5,15 +5,16 @@
 
 mod chain;
 mod read;
+mod receipt;
 
 pub use chain::{Chain, Fault, first_broken, organisations, verify};
 pub use read::{EventRow, Filter, Row, events_of_user, page, page_of_instance};
+pub use receipt::{keep_receipt, receipt};
 
 use std::collections::BTreeSet;
 
-use super::db::{Conn, Result, Tx, corrupt};
+use super::db::{Result, Tx, corrupt};
 use crate::domain::audit::{Covered, NO_KIND};
-use crate::domain::change::Receipt;
 use crate::kernel::id::{AuditId, ChangeId, OrgId};
 use crate::kernel::time::UnixMillis;
 
@@ -151,39 +152,6 @@ async fn index(tx: &mut Tx, id: &AuditId, targets: &[&str]) -> Result<()> {
         query = query.bind((*targets.get(place).unwrap_or(last)).to_owned());
     }
     query.execute().await.map(|_| ())
-}
-
-/// Keeps a change's receipt.
-///
-/// # Errors
-/// The database's.
-pub async fn keep_receipt(tx: &mut Tx, receipt: &Receipt, orgs: &[OrgId]) -> Result<()> {
-    tx.query("INSERT INTO changes (id, actor, summary, receipt, created_at) VALUES ($1, $2, $3, $4, $5)")
-        .bind(receipt.id.as_str().to_owned())
-        .bind(receipt.actor.clone())
-        .bind(receipt.acts.join("; "))
-        .bind(serde_json::to_string(receipt).map_err(|e| corrupt(&e.to_string()))?)
-        .bind(receipt.at.0)
-        .execute()
-        .await?;
-    for org in orgs {
-        tx.query("INSERT INTO change_orgs (change_id, org_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(receipt.id.as_str().to_owned())
-            .bind(org.as_str().to_owned())
-            .execute()
-            .await?;
-    }
-    Ok(())
-}
-
-/// A change's receipt.
-///
-/// # Errors
-/// The database's.
-pub async fn receipt(conn: &mut Conn, id: &ChangeId) -> Result<Option<Receipt>> {
-    let row: Option<(String,)> =
-        conn.query("SELECT receipt FROM changes WHERE id = $1").bind(id.as_str().to_owned()).optional().await?;
-    row.map(|(text,)| serde_json::from_str(&text).map_err(|e| corrupt(&e.to_string()))).transpose()
 }
 
 /// An event of sign-in or tokens.

@@ -163,7 +163,7 @@ impl Conn {
         let text = AssertSqlSafe(text);
         match self {
             Self::Sqlite(c) => {
-                let list = serde_json::Value::from(list.to_vec()).to_string();
+                let list = serde_json::to_string(list).unwrap_or_default();
                 Query::Sqlite(&mut *c, sqlx::query(text).bind(list))
             }
             Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(text).bind(list.to_vec())),
@@ -355,7 +355,8 @@ impl Database {
             .test_before_acquire(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            // A change that touches very many rows is written once, at its end.
+            .connect_with(options.clone().pragma("cache_spill", "OFF"))
             .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)

@@ -173,7 +173,7 @@ pub async fn of_places(
         .collect();
     let bindings = bindings_of(conn, direct, &rows, at, count).await?;
     let mut alike: HashMap<(OrgId, bool, BTreeSet<GroupId>), Arc<Grants>> = HashMap::new();
-    let mut pictured = BTreeMap::new();
+    let mut pictured = Vec::with_capacity(rows.len());
     for Place { org, holder, user_name } in rows {
         let work = || {
             let facts = orgs.get(&org);
@@ -186,9 +186,10 @@ pub async fn of_places(
         } else {
             alike.entry((org.clone(), holder.active, holder.groups.clone())).or_insert_with(work).clone()
         };
-        pictured.insert(holder.id.clone(), Pictured { place: Place { org, holder, user_name }, grants });
+        pictured.push((holder.id.clone(), Pictured { place: Place { org, holder, user_name }, grants }));
     }
-    Ok(pictured)
+    // Put together in one go from rows that mostly come in order: cheaper than one insertion after the other.
+    Ok(pictured.into_iter().collect())
 }
 
 /// The places of at most [`LIST`] members.

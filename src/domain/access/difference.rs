@@ -7,7 +7,7 @@ use super::effective::Grants;
 use super::role::Role;
 
 /// A role on a scope, as lists of losses and gains name it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Held {
     /// The role.
     pub role: Role,

@@ -266,13 +266,15 @@ impl<'t> AccessEdit<'t> {
     /// # Errors
     /// The database's.
     pub async fn settle(self) -> Result<(&'t mut Tx, Settled)> {
-        let Self { tx, at, orgs, touched, keys_ended, .. } = self;
-        let mut after = picture_after(tx, &touched, &orgs, at).await?;
+        let Self { tx, at, orgs, mut touched, keys_ended, .. } = self;
+        let after = picture_after(tx, &mut touched, &orgs, at).await?;
         let access_keys = keys_ended + tools::end_keys_without_a_grant(tx, &after, at).await?;
         let mut judged = Judged::default();
         let mut outcomes = Vec::new();
+        // Both stand in the order of their ids, and nobody is in the picture who was not touched.
+        let mut after = after.into_iter().peekable();
         for (member, touched) in touched {
-            let (place, grants) = match after.remove(&member) {
+            let (place, grants) = match after.next_if(|(id, _)| *id == member).map(|(_, pictured)| pictured) {
                 Some(Pictured { place, grants }) => (touched.place.or(Some(place)), grants),
                 None => (touched.place, Arc::default()),
             };
@@ -292,15 +294,18 @@ impl<'t> AccessEdit<'t> {
 /// The picture after: of those whose bindings alone were written only those are read again.
 async fn picture_after(
     tx: &mut Tx,
-    touched: &BTreeMap<MembershipId, Touched>,
+    touched: &mut BTreeMap<MembershipId, Touched>,
     orgs: &BTreeMap<OrgId, OrgFacts>,
     at: UnixMillis,
 ) -> Result<BTreeMap<MembershipId, Pictured>> {
     let (mut moved, mut places) = (Vec::new(), Vec::new());
     for (id, touched) in touched {
-        match &touched.place {
-            Some(place) if touched.stays => places.push(place.clone()),
-            _ => moved.push(id.clone()),
+        match touched.place.take() {
+            Some(place) if touched.stays => places.push(place),
+            place => {
+                touched.place = place;
+                moved.push(id.clone());
+            }
         }
     }
     let mut after = picture::of_places(tx, places, orgs, at, Count::Live).await?;

@@ -1,5 +1,6 @@
 //! Tokens after they were issued: refreshed, refused, and signed with keys that change.
 
+mod budget;
 mod gains_and_losses;
 mod keys;
 mod nodes;
