@@ -13,8 +13,11 @@ use crate::kernel::secret::Chance;
 use crate::kernel::time::{Clock, SECOND, UnixMillis};
 use crate::outside::hasher::{Hasher, HasherConfig};
 use crate::outside::keyring::Keyring;
+use crate::outside::mail::templates::Templates;
+use crate::outside::mail::{Mailer, SetUpError};
 use crate::outside::relying_party::{RelyingParty, RelyingPartyConfig, SendError};
 use crate::outside::sealer::Sealer;
+use crate::outside::sms::Sms;
 use crate::store::db::Database;
 
 /// Everything that a flow needs, and nothing that knows HTTP.
@@ -35,6 +38,12 @@ pub struct Handles {
     pub hasher: Hasher,
     /// How applications are told.
     pub relying_party: RelyingParty,
+    /// How mail leaves.
+    pub mailer: Mailer,
+    /// What messages to people look like.
+    pub templates: Templates,
+    /// How text messages leave.
+    pub sms: Sms,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where chance comes from.
@@ -63,12 +72,23 @@ pub struct Parts {
     pub chance: Arc<dyn Chance>,
 }
 
+/// Why the handles can't be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum NotSetUp {
+    /// The extra certificate authority can't be read.
+    #[error("outbound.extra_ca: {0}")]
+    Certificates(#[from] SendError),
+    /// Mail or text messages can't be sent as the settings say.
+    #[error(transparent)]
+    Messages(#[from] SetUpError),
+}
+
 impl App {
     /// Puts the handles together. The keyring is empty until `flows::rotate_keys::load`.
     ///
     /// # Errors
-    /// The extra certificate authority can't be read.
-    pub fn new(config: Config, parts: Parts) -> Result<Self, SendError> {
+    /// The extra certificate authority can't be read, or messages can't be sent as the settings say.
+    pub fn new(config: Config, parts: Parts) -> Result<Self, NotSetUp> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let passwords = &config.passwords;
         let hasher = Hasher::new(HasherConfig {
@@ -83,6 +103,10 @@ impl App {
             Some(path) => Some(std::fs::read(path).map_err(|_| SendError::Certificates)?),
             None => None,
         };
+        let extra = extra_ca_pem.as_deref();
+        let mailer = Mailer::new(&config.mail, &config.issuer, &config.data_dir, extra)?;
+        let templates = Templates::load(config.mail.templates.as_deref())?;
+        let sms = Sms::new(&config.sms, &config.data_dir, extra)?;
         let relying_party = RelyingParty::new(RelyingPartyConfig {
             allow_hosts: config.outbound.allow_hosts.clone(),
             extra_ca_pem,
@@ -94,6 +118,9 @@ impl App {
             sealer: Sealer::new(parts.instance_key),
             hasher,
             relying_party,
+            mailer,
+            templates,
+            sms,
             clock: parts.clock,
             chance: parts.chance,
             applications: Cache::builder().max_capacity(10_000).build(),

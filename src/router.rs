@@ -21,7 +21,9 @@ use crate::web::oidc::{
     authorize, cors, device as devices, discovery as documents, end_session, introspect, revoke, token, userinfo,
 };
 use crate::web::operating;
-use crate::web::pages::{consent, device, error, files, me, select_org, setup, sign_in};
+use crate::web::pages::{admin, consent, device, error, files, me, select_org, setup, sign_in};
+use crate::web::pages::{email, invite, my_invitations, my_password, my_profile, register};
+use crate::web::pages::{forgot, password_change, reset, welcome};
 
 /// The routes over the handles, without what stands around every answer (`web::layers::wrap`).
 pub fn build(app: &App, stopping: CancellationToken) -> Router {
@@ -67,6 +69,10 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/login", get(sign_in::get).post(sign_in::post))
         .route("/o/{slug}/login", get(sign_in::get_in_org))
         .route("/instance/login", get(sign_in::get_as_operator))
+        .route("/login/password-change", get(password_change::get).post(password_change::post))
+        .route("/forgot", get(forgot::get).post(forgot::post))
+        .route("/reset/{secret}", get(reset::get).post(reset::post))
+        .route("/welcome/{secret}", get(welcome::get).post(welcome::post))
         .route("/select-org", post(select_org::post))
         .route("/consent", post(consent::post))
         .route(discovery::DEVICE, get(device::get).post(device::post))
@@ -77,10 +83,39 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/setup/{token}", get(setup::get).post(setup::post))
         .route("/me", get(me::get))
         .route("/me/sessions", post(me::end_session))
+        .route("/me/password", get(my_password::get).post(my_password::post))
+        .route("/me/profile", get(my_profile::get).post(my_profile::post))
+        .route("/me/invitations", get(my_invitations::get).post(my_invitations::post))
+        .route("/invite/{secret}", get(invite::get).post(invite::post))
+        .route("/email/{secret}", get(email::get).post(email::post))
+        .route("/register", get(register::get).post(register::post))
+        .route("/register/{secret}", get(register::get_link).post(register::post_link))
+        .merge(administrators_pages())
         .layer(session_layer(app))
         .layer(from_fn_with_state(app.clone(), mend_removals))
         .route("/help", get(files::help))
         .route("/assets/{hash}/{name}", get(files::get))
+}
+
+/// For administrators of an organisation, in their browsers.
+fn administrators_pages() -> Router<Rooms> {
+    Router::new()
+        .route("/o/{slug}/admin", get(admin::root))
+        .route("/o/{slug}/admin/people", get(admin::people::get))
+        .route("/o/{slug}/admin/people/register", get(admin::register::get).post(admin::register::post))
+        .route("/o/{slug}/admin/people/bulk", get(admin::bulk::get).post(admin::bulk::post))
+        .route("/o/{slug}/admin/people/bulk/register", post(admin::bulk::register))
+        .route("/o/{slug}/admin/people/invite", get(admin::invite::get).post(admin::invite::post))
+        .route("/o/{slug}/admin/people/invite/send", post(admin::invite::send))
+        .route("/o/{slug}/admin/people/download", post(admin::download::post))
+        .route("/o/{slug}/admin/people/{member}/registered", get(admin::register::registered))
+        .route("/o/{slug}/admin/people/{member}/link", post(admin::people::send_link))
+        .route("/o/{slug}/admin/invitations", get(admin::invitations::get))
+        .route("/o/{slug}/admin/invitations/{invitation}/resend", post(admin::invitations::resend))
+        .route(
+            "/o/{slug}/admin/invitations/{invitation}/cancel",
+            get(admin::invitations::ask_cancel).post(admin::invitations::cancel),
+        )
 }
 
 /// For those who run it.

@@ -5,6 +5,7 @@
 
 mod demo;
 mod demo_admin;
+mod demo_mail;
 
 use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -4,6 +4,7 @@
 //! see that it can, it takes away again. Exit code 1 when something must be mended; a warning alone is 0.
 
 mod files;
+mod messages;
 mod records;
 
 use std::fmt;
@@ -48,12 +49,16 @@ async fn examine(report: &mut Report, config: Config) -> anyhow::Result<()> {
     records::people(report, &db, &config).await?;
     records::applications(report, &db).await?;
     records::outbox(report, &db).await?;
+    messages::queue(report, &db).await?;
     if let Some(instance_key) = key {
         let parts =
             Parts { db: db.clone(), instance_key, clock: Arc::new(SystemClock), chance: Arc::new(SystemChance) };
         match App::new(config, parts) {
-            Ok(app) => records::keys(report, &app).await?,
-            Err(error) => report.fail(format_args!("outbound.extra_ca: {error}"), "give a PEM file with certificates"),
+            Ok(app) => {
+                messages::way(report, &app);
+                records::keys(report, &app).await?;
+            }
+            Err(error) => report.fail(error, "correct the setting"),
         }
     }
     db.close().await;

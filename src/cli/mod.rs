@@ -11,6 +11,7 @@ mod doctor;
 mod export;
 mod keys;
 mod login;
+mod mail;
 mod migrate;
 mod names;
 mod open;
@@ -76,6 +77,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// Try out how mail is sent
+    Mail {
+        #[command(subcommand)]
+        command: MailCommand,
     },
     /// Check what an operator would check; exit code 1 if something must be mended
     Doctor,
@@ -152,6 +158,16 @@ enum AuditCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum MailCommand {
+    /// Send one message, and say what the mail server answered
+    Test {
+        /// The address that it goes to
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum KeysCommand {
     /// Show the keys whose signatures hold
     List,
@@ -192,6 +208,7 @@ async fn carry_out(line: Line) -> anyhow::Result<ExitCode> {
         Command::Migrate => migrate::run(globals.ready()?).await,
         Command::Keys { command: KeysCommand::List } => keys::list(globals.ready()?).await,
         Command::Keys { command: KeysCommand::Rotate } => keys::rotate(globals.ready()?).await,
+        Command::Mail { command: MailCommand::Test { to } } => mail::test(globals.ready()?, &to).await,
         Command::Audit { command: AuditCommand::Verify { org } } => {
             audit::verify(globals.ready()?, org.as_deref()).await
         }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::words;
 use crate::domain::access::{Binding, Subject};
 use crate::domain::change::Change;
+use crate::domain::people::invitation::State;
 use crate::store::db::Conn;
-use crate::store::{bindings, groups, memberships, orgs};
+use crate::store::{bindings, groups, invitations, memberships, orgs};
 
 /// Ids and their names.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +58,9 @@ impl Names {
         for binding in bindings::of_org(conn, &org.id).await? {
             self.binding(&binding);
         }
+        for invitation in invitations::list(conn, &org.id, Some(State::Pending), None, i64::MAX).await? {
+            self.put(invitation.id.as_str(), invitation.email);
+        }
         Ok(())
     }
 
@@ -81,6 +85,7 @@ impl Names {
                     self.put(group.as_str(), format!("\"{name}\""));
                 }
                 Change::CreateRole { role, key, .. } => self.put(role.as_str(), key.clone()),
+                Change::Invite(new) => self.put(new.id.as_str(), new.email.clone()),
                 Change::Bind { binding, .. } => self.binding(binding),
                 Change::PutApplication(application) => {
                     self.put(application.id.as_str(), application.client_id.clone());

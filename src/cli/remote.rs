@@ -10,6 +10,7 @@ mod names;
 mod nouns;
 mod receipt;
 mod request;
+mod rows;
 mod show;
 pub mod state;
 mod verb;
@@ -138,6 +139,20 @@ pub async fn run(call: Call) -> Result<(), Failed> {
     }
     match verb.shows {
         Shows::Stream => connection.stream(&ask, &mut std::io::stdout()).await,
+        Shows::Rows(member, columns) => {
+            let kept = line::text(&typed, "passwords").filter(|_| !options.dry_run);
+            let mut file = kept.as_deref().map(rows::open).transpose()?;
+            let mut answer = connection.call(&ask).await?;
+            if let Some(file) = &mut file {
+                rows::write_passwords(file, &mut answer[member])?;
+            }
+            if options.output == Output::Json {
+                say(serde_json::to_string_pretty(&answer).unwrap_or_default());
+            } else {
+                say(show::page(columns, &answer[member]));
+            }
+            rows::refused(&answer[member])
+        }
         Shows::Page(_) if options.all => {
             let items = every_page(&mut connection, ask).await?;
             tell(verb, &options, &mut connection, &items).await
@@ -176,7 +191,7 @@ async fn tell(verb: &Verb, options: &Options, connection: &mut Connection, answe
                 reason("There are more: use --all, or --limit and --cursor with the `next` of --output json.");
             }
         }
-        Shows::Object | Shows::Stream => say(show::object(answer)),
+        Shows::Object | Shows::Stream | Shows::Rows(..) => say(show::object(answer)),
         Shows::Receipt => {
             let names = receipt::names(connection, &answer["receipt"]).await;
             if !options.dry_run && !answer["object"].is_null() {

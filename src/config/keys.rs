@@ -44,7 +44,8 @@ impl Keys {
     }
 }
 
-fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+/// A text that is never printed.
+pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
     Ok(Option::<String>::deserialize(from)?.map(Secret::presented))
 }
 

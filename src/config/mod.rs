@@ -9,11 +9,14 @@ pub mod http;
 mod issuer;
 pub mod keys;
 pub mod log;
+pub mod mail;
 mod names;
 pub mod network;
 pub mod outbound;
 pub mod passwords;
+pub mod registration;
 pub mod sessions;
+pub mod sms;
 mod source;
 pub mod tokens;
 
@@ -35,7 +38,8 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// The sections a file may have.
-const SECTIONS: [&str; 8] = ["http", "database", "keys", "tokens", "sessions", "passwords", "outbound", "log"];
+const SECTIONS: [&str; 11] =
+    ["http", "database", "keys", "tokens", "sessions", "passwords", "registration", "outbound", "mail", "sms", "log"];
 
 /// The settings of one instance.
 #[derive(Clone, Debug)]
@@ -54,10 +58,16 @@ pub struct Config {
     pub tokens: tokens::Tokens,
     /// How long sessions live.
     pub sessions: sessions::Sessions,
-    /// What a password's hash costs.
+    /// The rules for people's own accounts, and what a password's hash costs.
     pub passwords: passwords::Passwords,
+    /// Whether people may make accounts of their own.
+    pub registration: registration::Registration,
     /// What Muster may reach by itself.
     pub outbound: outbound::Outbound,
+    /// How mail is sent.
+    pub mail: mail::Mail,
+    /// How text messages are sent.
+    pub sms: sms::Sms,
     /// What is logged.
     pub log: log::Log,
 }
@@ -112,7 +122,10 @@ impl Config {
             tokens: settings.read("tokens", &mut faults),
             sessions: settings.read("sessions", &mut faults),
             passwords: settings.read("passwords", &mut faults),
+            registration: settings.read("registration", &mut faults),
             outbound: settings.read("outbound", &mut faults),
+            mail: settings.read("mail", &mut faults),
+            sms: settings.read("sms", &mut faults),
             log: settings.read("log", &mut faults),
         };
         config.issuer = first.issuer.or_else(|| config.own_address()).unwrap_or_default();
@@ -168,6 +181,8 @@ impl Config {
         self.sessions.check(faults);
         self.passwords.check(faults);
         self.outbound.check(faults);
+        self.mail.check(faults);
+        self.sms.check(faults);
     }
 }
 

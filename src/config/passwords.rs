@@ -1,6 +1,7 @@
-//! `[passwords]`: what a password's hash costs, how many are made at once, and when guessing is stopped.
+//! `[passwords]`: which rules hold for accounts of nobody's organisation, what a password's hash costs, how many are made
+//! at once, and when guessing is stopped.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::MINUTE;
 use super::error::Faults;
@@ -8,10 +9,46 @@ use super::error::Faults;
 /// The weakest of the settings that OWASP's Password Storage Cheat Sheet calls equal (7 MiB, five passes), in KiB × passes.
 const LEAST_WORK: u64 = 7168 * 5;
 
+/// A set of rules with a name. What each asks for stands in `domain::people::password`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Preset {
+    /// 6 to 32 characters of two kinds.
+    #[default]
+    #[serde(rename = "cloud-iam")]
+    CloudIam,
+    /// 9 to 30 characters of all four kinds, no keys side by side, none of the last three.
+    #[serde(rename = "kakaocloud")]
+    KakaoCloud,
+    /// At least 12 characters of all four kinds, none of the last thirteen.
+    #[serde(rename = "konnect")]
+    Konnect,
+    /// At least 15 characters of any kind.
+    #[serde(rename = "nist")]
+    Nist,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::CloudIam, Self::KakaoCloud, Self::Konnect, Self::Nist];
+
+    /// The word in files and in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CloudIam => "cloud-iam",
+            Self::KakaoCloud => "kakaocloud",
+            Self::Konnect => "konnect",
+            Self::Nist => "nist",
+        }
+    }
+}
+
 /// The price of a password's hash and the lock against guessing.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Passwords {
+    /// The rules for people's own accounts. Organisations set theirs; operators have one of their own.
+    pub preset: Preset,
     /// Argon2id's memory, in KiB.
     pub memory_kib: u32,
     /// Argon2id's passes.
@@ -30,11 +67,14 @@ pub struct Passwords {
     pub lock_window_secs: i64,
     /// How long the lock lasts.
     pub lock_secs: i64,
+    /// How many minutes a mailed link for a new password lives.
+    pub reset_minutes: i64,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
         Self {
+            preset: Preset::default(),
             memory_kib: 19456,
             iterations: 2,
             parallelism: 1,
@@ -44,6 +84,7 @@ impl Default for Passwords {
             lock_failures: 5,
             lock_window_secs: 15 * MINUTE,
             lock_secs: 15 * MINUTE,
+            reset_minutes: 30,
         }
     }
 }
@@ -65,12 +106,21 @@ impl Passwords {
         faults.within("passwords.lock_failures", self.lock_failures, 3..=10);
         faults.within("passwords.lock_window_secs", self.lock_window_secs, 15 * MINUTE..=60 * MINUTE);
         faults.within("passwords.lock_secs", self.lock_secs, 15 * MINUTE..=30 * MINUTE);
+        faults.within("passwords.reset_minutes", self.reset_minutes, 15..=24 * 60);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_presets_word_is_the_one_that_files_have() {
+        for preset in Preset::ALL {
+            assert_eq!(serde_json::to_value(preset).unwrap(), preset.as_str());
+            assert_eq!(serde_json::from_value::<Preset>(preset.as_str().into()).unwrap(), preset);
+        }
+    }
 
     #[test]
     fn a_cheap_hash_is_refused_and_the_equals_of_owasp_pass() {

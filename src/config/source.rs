@@ -17,7 +17,7 @@ const SHORT: [(&str, &str, &str); 4] = [
 ];
 
 /// Settings whose value is never printed.
-const SECRET: [&str; 2] = ["database.url", "keys.instance_key"];
+const SECRET: [&str; 5] = ["database.url", "keys.instance_key", "mail.password", "sms.url", "sms.token"];
 
 /// One value and where it comes from.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 
 mod application;
 mod checks;
+mod invitation;
 mod notices;
 mod role_word;
 mod service_account;
@@ -25,6 +26,7 @@ use crate::kernel::secret::Secret;
 use crate::kernel::time::UnixMillis;
 
 pub use application::ApplicationTable;
+pub use invitation::InvitationTable;
 pub use notices::{AlertTable, BundleTable};
 pub use role_word::{Place, RoleWord};
 pub use service_account::ServiceAccountTable;
@@ -137,6 +139,9 @@ pub struct OrganisationTable {
     /// `[[organisation.bundle]]`.
     #[serde(default, rename = "bundle")]
     pub bundles: Vec<BundleTable>,
+    /// `[[organisation.invitation]]`.
+    #[serde(default, rename = "invitation")]
+    pub invitations: Vec<InvitationTable>,
     /// `[[organisation.alert]]`.
     #[serde(default, rename = "alert")]
     pub alerts: Vec<AlertTable>,

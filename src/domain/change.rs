@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::access::difference::Held;
 use super::access::{Binding, Policy, Role, Scope, Verdict};
 use super::alert::Rule;
+use super::language::Language;
+use super::mail::NewLink;
 use super::oauth::application::Application;
 use super::oidc::claims::Profile;
+use super::people::invitation::Access;
 use super::people::user::{AccessType, Kind, MembershipState, OrgState, UserState};
 use super::settings::OrgSettings;
 use super::source::Source;
 use crate::kernel::id::{
-    AccessKeyId, AlertId, ApplicationId, BindingId, BundleId, ChangeId, EntryId, GroupId, MembershipId, OrgId,
-    ProjectId, RoleId, UserId,
+    AccessKeyId, AlertId, ApplicationId, BindingId, BundleId, ChangeId, EntryId, GroupId, InvitationId, MembershipId,
+    OrgId, ProjectId, RoleId, SessionId, UserId,
 };
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
@@ -38,6 +41,40 @@ pub struct NewUser {
     pub source: Source,
     /// Its password as a PHC string, if it has one.
     pub password: Option<String>,
+    /// Whether the password must be changed at the next sign-in, before any token.
+    pub must_change: bool,
+}
+
+/// A new invitation.
+#[derive(Clone, Debug)]
+pub struct NewInvitation {
+    /// Its id, minted by the caller.
+    pub id: InvitationId,
+    /// Into which organisation.
+    pub org: OrgId,
+    /// Whom: the address that the mail goes to, and that whoever accepts must have.
+    pub email: String,
+    /// The whole name, as shown.
+    pub name: String,
+    /// First name; may be empty.
+    pub given_name: String,
+    /// Surname; may be empty.
+    pub family_name: String,
+    /// What the person becomes.
+    pub access: Access,
+    /// The language of its mails.
+    pub language: Language,
+    /// The link, and the mail that carries it.
+    pub link: NewLink,
+}
+
+/// How somebody shows that an invitation is theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// By the mailed link.
+    Link(Digest),
+    /// By being signed in with an own account whose verified address is the invited one.
+    Account,
 }
 
 /// A new access key. Its secret is shown to whoever asked for it, once.
@@ -101,7 +138,29 @@ pub enum Change {
     /// Suspends, revives or deletes an account, in every organisation.
     SetUserState { user: UserId, state: UserState },
     /// Sets an account's password (a PHC string) on behalf of an administrator: all its sessions end.
-    ResetPassword { user: UserId, password: String },
+    ResetPassword { user: UserId, password: String, must_change: bool },
+    /// Sends the holder of an account a one-time link. Those of the same purpose that were sent before are dead.
+    SendLink { user: UserId, link: Box<NewLink> },
+    /// Sets a password with a mailed link, which is used up. A pending account is active from then on; every session ends.
+    SetPasswordByLink { user: UserId, link: Digest, password: String },
+    /// The person's own change of the password whose hash is `old`. The other sessions end, if that is wished; `keep` stays.
+    ChangePassword { user: UserId, old: String, password: String, end_others: bool, keep: Option<SessionId> },
+    /// Makes the address that a mailed link was sent to the account's own; the link is used up, every session ends.
+    ConfirmEmail { user: UserId, link: Digest },
+    /// Invites somebody by mail. An address that is invited already, or a member's, is left alone.
+    Invite(Box<NewInvitation>),
+    /// Sends an invitation's mail again, with a new link.
+    ResendInvitation { org: OrgId, invitation: InvitationId, link: Box<NewLink> },
+    /// Takes an invitation back.
+    CancelInvitation { org: OrgId, invitation: InvitationId },
+    /// Says no to an invitation.
+    DeclineInvitation { org: OrgId, invitation: InvitationId, by: Presented },
+    /// Makes an account a member with what its invitation brings.
+    AcceptInvitation { org: OrgId, invitation: InvitationId, user: UserId, member: MembershipId, by: Presented },
+    /// Makes an own account for whoever holds a mailed link to the address; the link is used up.
+    SelfRegister { user: Box<NewUser>, link: Digest },
+    /// Sends a one-time link to an address that has no account yet.
+    SendRegistrationLink { link: Box<NewLink> },
     /// Makes an account a member.
     AddMember { org: OrgId, member: MembershipId, user: UserId, state: MembershipState, source: Source },
     /// Suspends or revives a membership.
@@ -203,6 +262,8 @@ pub enum Actor {
     User(UserId),
     /// A tool with an API token, which was made from an access key.
     Tool(Tool),
+    /// Somebody who is not signed in: who asks for a mailed link, or holds one. Which.
+    Link(&'static str),
 }
 
 /// A tool: the account whose key it uses, and how far it reaches.
@@ -225,6 +286,7 @@ impl Actor {
             Self::CommandLine => "command_line".to_owned(),
             Self::Operator(id) => format!("operator:{id}"),
             Self::User(id) => format!("user:{id}"),
+            Self::Link(which) => format!("link:{which}"),
             Self::Tool(tool) => format!("key:{}:{}", tool.key, tool.user),
         }
     }

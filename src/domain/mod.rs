@@ -7,11 +7,12 @@
 pub mod access;
 pub mod alert;
 pub mod apply_file;
-
 pub mod audit;
 pub mod change;
 pub mod granted;
 pub mod keys;
+pub mod language;
+pub mod mail;
 pub mod oauth;
 pub mod oidc;
 pub mod people;

@@ -5,6 +5,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::language::Language;
+use super::people::identifier::check_email;
+use super::people::invitation;
+use super::people::password::PasswordPolicy;
 use crate::config::network::Network;
 use crate::kernel::id::ProjectId;
 
@@ -65,6 +69,16 @@ pub struct OrgSettings {
     pub welcome_text: String,
     /// The project that members begin with, if one is set.
     pub default_project: Option<ProjectId>,
+    /// What passwords of its people must be like.
+    pub passwords: PasswordPolicy,
+    /// Who may be invited, and how long invitations live.
+    pub invitations: invitation::Rules,
+    /// The language of mails to people whose own isn't known; `None` is the instance's.
+    pub language: Option<Language>,
+    /// The colour of buttons in its mails and on its pages, as `#rrggbb`; empty is Muster's own.
+    pub colour: String,
+    /// Whom its people write to for help: an e-mail address; empty is nobody.
+    pub support_email: String,
 }
 
 impl Default for OrgSettings {
@@ -80,6 +94,11 @@ impl Default for OrgSettings {
             show_last_sign_in: false,
             welcome_text: String::new(),
             default_project: None,
+            passwords: PasswordPolicy::default(),
+            invitations: invitation::Rules::default(),
+            language: None,
+            colour: String::new(),
+            support_email: String::new(),
         }
     }
 }
@@ -105,6 +124,26 @@ impl OrgSettings {
         if self.welcome_text.chars().count() > 500 || self.welcome_text.chars().any(|c| c.is_control() && c != '\n') {
             faults.push(("welcome_text", "Use at most 500 characters, no control characters.".to_owned()));
         }
+        if !(1..=30).contains(&self.invitations.days) {
+            faults.push(("invitations.days", "Use 1 to 30 days.".to_owned()));
+        }
+        if !(1..=7).contains(&self.invitations.link_days) {
+            faults.push(("invitations.link_days", "Use 1 to 7 days.".to_owned()));
+        }
+        let domains = &self.invitations.domains;
+        if domains.len() > 200 || domains.iter().any(|text| text.is_empty() || text.len() > 254) {
+            faults.push(("invitations.domains", "List at most 200 patterns of 1 to 254 characters.".to_owned()));
+        }
+        let hex = |text: &str| {
+            text.strip_prefix('#').is_some_and(|h| h.len() == 6 && h.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        if !self.colour.is_empty() && !hex(&self.colour) {
+            faults.push(("colour", "Write a colour as #rrggbb, or nothing.".to_owned()));
+        }
+        if !self.support_email.is_empty() && check_email(&self.support_email).is_err() {
+            faults.push(("support_email", "This is not a complete e-mail address.".to_owned()));
+        }
+        faults.extend(self.passwords.faults());
         faults
     }
 

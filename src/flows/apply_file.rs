@@ -8,17 +8,16 @@ mod besides;
 mod bindings;
 mod draft;
 pub(super) mod found;
+mod invitations;
 mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::change_access::{Refusal, change_access, change_access_from};
 use crate::app::App;
 use crate::domain::apply_file::{ApplyFile, FileFault, OrganisationTable};
 use crate::domain::change::{Actor, Change, Mode, Origin, Receipt};
+use crate::domain::people::password;
 use crate::kernel::id::{ApplicationId, OrgId};
 use crate::kernel::secret::Secret;
 use crate::kernel::time::UnixMillis;
@@ -191,6 +190,7 @@ async fn organisation(planner: &mut Planner<'_>, table: &OrganisationTable) -> R
     besides::service_accounts(&mut draft)?;
     besides::alerts(planner, &mut draft);
     bindings::plan(&mut draft, planner.now)?;
+    invitations::plan(planner, &mut draft)?;
     let (before, after) = draft.steps.in_order();
     Ok(Organisation { id: draft.org, names: draft.names, before, after })
 }
@@ -273,15 +273,9 @@ impl Planner<'_> {
         self.variables.get(name).cloned().expect("every variable that the file names was read first")
     }
 
-    async fn hash(&self, password: Secret) -> Result<String, Busy> {
-        self.app.hasher.hash(password).await
-    }
-
-    /// 16 characters of base64url: 96 random bits.
-    fn made_up_password(&self) -> Secret {
-        let mut bytes = [0; 12];
-        self.app.chance.fill(&mut bytes);
-        Secret::presented(URL_SAFE_NO_PAD.encode(bytes))
+    /// The hash of a password in its one spelling.
+    async fn hash(&self, password: &Secret) -> Result<String, Busy> {
+        self.app.hasher.hash(Secret::presented(password::normalise(password.expose()))).await
     }
 
     /// Remembers a secret that was made for the one who applies. What a dry run makes is good for nothing.

@@ -6,13 +6,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Fault;
 use super::change_access::{Refusal, change_access};
+use super::new_password::{self, Unfit};
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode, NewUser};
 use crate::domain::keys::Alg;
 use crate::domain::oauth::application::{self, Application, ApplicationState, AuthMethod, GrantType};
 use crate::domain::oauth::scope;
 use crate::domain::oidc::claims::Profile;
-use crate::domain::people::password::{self, Rules, Shortfall};
+use crate::domain::people::password::{About, Rules, Shortfall};
 use crate::domain::people::user::{Kind, UserState};
 use crate::domain::source::Source;
 use crate::kernel::id::{ApplicationId, UserId};
@@ -107,11 +108,13 @@ pub enum NotMade {
 /// # Errors
 /// See [`NotMade`]; the link stays good unless it was used by somebody else.
 pub async fn first_operator(app: &App, link: &Secret, who: FirstOperator) -> Result<UserId, NotMade> {
-    let shortfalls = password::check(&Rules::OPERATOR, who.password.expose(), &[&who.user_name, &who.email]);
-    if !shortfalls.is_empty() {
-        return Err(NotMade::Password(shortfalls));
-    }
-    let hash = app.hasher.hash(who.password).await.map_err(Fault::from)?;
+    let about = About { user_name: who.user_name.clone(), email: Some(who.email.clone()), ..About::default() };
+    let hash = match new_password::hash(app, who.password, &Rules::OPERATOR, &about).await {
+        Ok(hash) => hash,
+        Err(Unfit::Short(shortfalls)) => return Err(NotMade::Password(shortfalls)),
+        Err(Unfit::Busy(busy)) => return Err(Fault::from(busy).into()),
+        Err(Unfit::Store(error)) => return Err(Fault::from(error).into()),
+    };
     let id = UserId::fresh();
     let profile = Profile {
         name: Some(who.name.trim().to_owned()).filter(|name| !name.is_empty()),
@@ -127,6 +130,7 @@ pub async fn first_operator(app: &App, link: &Secret, who: FirstOperator) -> Res
         state: UserState::Active,
         source: Source::Local,
         password: Some(hash),
+        must_change: false,
     };
     let changes = vec![Change::UseSetupLink { link: link.digest() }, Change::CreateUser(Box::new(user))];
     change_access(app, &Actor::System("first_start"), changes, Mode::Act).await?;

@@ -4,24 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::access::Verdict;
 use crate::domain::change::{Ended, Told};
-use crate::kernel::id::{ApplicationId, ChangeId, MembershipId, OutboxId, SessionId, UserId};
+use crate::domain::mail::Mail;
+use crate::kernel::id::{ApplicationId, ChangeId, InvitationId, MembershipId, OutboxId, SessionId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::access_edit::Settled;
 use crate::store::db::{Result, Tx};
 use crate::store::sessions::{self, EndedEntry, Farewell};
-use crate::store::{applications, outbox};
+use crate::store::{applications, other_sessions, outbox};
 
-/// What a change ends besides the members whom it touched.
+/// What a change ends, and sends, besides what follows from the members whom it touched.
 #[derive(Debug, Default)]
 pub struct Aside {
     /// Accounts that end everywhere, outside organisations too, and why.
     pub users: BTreeMap<UserId, &'static str>,
+    /// Accounts of which every session but one ends, and why.
+    pub others: BTreeMap<UserId, (Option<SessionId>, &'static str)>,
     /// Applications whose tokens die.
     pub applications: BTreeSet<ApplicationId>,
     /// Single session entries.
     pub entries: Vec<EndedEntry>,
     /// Whether Muster or a connection takes people away: then the owner is not spared.
     pub deprovisioning: bool,
+    /// Mails that carry links, each with the invitation that hears what became of it.
+    pub mails: Vec<(Mail, Option<InvitationId>)>,
 }
 
 /// Ends what the verdicts and the rest of a change end.
@@ -48,6 +53,11 @@ pub async fn after_change(
         families.extend(sessions::end_families_of_user(tx, user, reason, now).await?);
         sessions::end_sessions_of_user(tx, user, now).await?;
     }
+    for (user, (keep, reason)) in &aside.others {
+        let (ended, farewells) = others_of(tx, user, keep.as_ref(), reason, now).await?;
+        entries.extend(ended);
+        families.extend(farewells);
+    }
     if !aside.entries.is_empty() {
         let ended = sessions::end_entries(tx, &aside.entries, now).await?;
         families.extend(sessions::end_families_of_entries(tx, &ended, "session_ended", now).await?);
@@ -58,6 +68,22 @@ pub async fn after_change(
     }
     let (ended, told) = finish(tx, Some(change), entries, families, now).await?;
     Ok((Ended { access_keys: settled.access_keys, ..ended }, told))
+}
+
+/// Ends what an account has open but for one browser session: the other sessions, every family that did not come from
+/// the one that stays, offline ones too, and the API tokens that were made from access keys.
+async fn others_of(
+    tx: &mut Tx,
+    user: &UserId,
+    keep: Option<&SessionId>,
+    reason: &'static str,
+    now: UnixMillis,
+) -> Result<(Vec<EndedEntry>, Vec<Farewell>)> {
+    let entries = other_sessions::end_entries(tx, user, keep, now).await?;
+    let families = other_sessions::end_families(tx, user, keep, reason, now).await?;
+    other_sessions::end_sessions(tx, user, keep, now).await?;
+    other_sessions::end_api_tokens(tx, user, now).await?;
+    Ok((entries, families))
 }
 
 /// Ends a whole browser session: its entries, and the families within it. Offline access outlives it.

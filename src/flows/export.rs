@@ -11,18 +11,21 @@ use super::bootstrap::COMMAND_LINE;
 use crate::app::App;
 use crate::domain::access::{Binding, Subject, Window};
 use crate::domain::apply_file::{
-    AlertTable, ApplicationTable, ApplyFile, BindingTable, BundleTable, GroupTable, Moment, OrganisationTable,
-    PersonAccess, PersonState, PersonTable, ProjectTable, RoleTable, RoleWord, ServiceAccountTable, SettingsTable,
+    AlertTable, ApplicationTable, ApplyFile, BindingTable, BundleTable, GroupTable, InvitationTable, Moment,
+    OrganisationTable, PersonAccess, PersonState, PersonTable, ProjectTable, RoleTable, RoleWord, ServiceAccountTable,
+    SettingsTable,
 };
 use crate::domain::oauth::application::Application;
 use crate::domain::oidc::claims::Profile;
+use crate::domain::people::invitation::Offered;
 use crate::domain::people::user::{AccessType, Kind, MembershipState, OrgState, UserState};
 use crate::domain::source::Source;
 use crate::kernel::fold;
-use crate::kernel::id::{ApplicationId, MembershipId, OrgId, ProjectId};
+use crate::kernel::id::{ApplicationId, GroupId, MembershipId, OrgId, ProjectId};
 use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::bundles::Bundle;
 use crate::store::db::{Conn, Result};
+use crate::store::invitations::Invitation;
 use crate::store::orgs::{self, Org};
 use crate::store::{application_list, applications, org_list};
 
@@ -141,6 +144,7 @@ impl<'f> Writer<'f> {
             groups: self.groups(),
             roles: self.roles(),
             bindings: self.bindings(),
+            invitations: self.invitations(),
             service_accounts: self.service_accounts(),
             bundles: self.bundles(),
             alerts: self.alerts(),
@@ -263,6 +267,32 @@ impl<'f> Writer<'f> {
         };
         *place = Some(name.clone());
         Some(((rank, fold::key(&name), role), table))
+    }
+
+    /// The invitations that wait for an answer. A role with a window, and what is gone, can't be written.
+    fn invitations(&self) -> Vec<InvitationTable> {
+        let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let name_of = |id: &GroupId| {
+            let group = self.found.groups.values().find(|known| known.group.id == *id);
+            group.map(|known| known.group.name.clone())
+        };
+        let role = |offered: &Offered| {
+            let always = offered.window == Window::ALWAYS;
+            RoleWord::of(&offered.role, &offered.scope, &self.keys).filter(|_| always)
+        };
+        let open = self.found.invitations.iter().filter(|one| one.state_at(self.now).is_open());
+        let table = |one: &Invitation| InvitationTable {
+            email: one.email.clone(),
+            name: one.name.clone(),
+            given_name: filled(&one.given_name),
+            family_name: filled(&one.family_name),
+            language: Some(one.language),
+            groups: one.access.groups.iter().filter_map(name_of).collect(),
+            roles: one.access.roles.iter().filter_map(role).collect(),
+        };
+        let mut tables: Vec<InvitationTable> = open.map(table).collect();
+        tables.sort_by_cached_key(|table| fold::key(&table.email));
+        tables
     }
 
     fn alerts(&self) -> Vec<AlertTable> {

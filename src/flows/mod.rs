@@ -1,5 +1,6 @@
 //! The deeds: one file for each, load → decide → write → enqueue. Whatever edge asks, it asks here.
 
+pub mod accept_invitation;
 pub mod accept_token;
 pub mod access_key;
 pub mod apply_file;
@@ -8,21 +9,33 @@ pub mod authenticate_client;
 pub mod authorize;
 pub mod bootstrap;
 pub mod change_access;
+pub mod change_password;
 pub mod client_credentials;
 pub mod device;
 pub mod end_sessions;
 pub mod exchange_code;
 pub mod export;
 pub mod find_application;
+pub mod forgotten;
+pub mod give_password;
+pub mod invitations;
+pub mod invite;
 pub mod issue;
+pub mod links;
+pub mod mailing;
 pub mod new_password;
 pub mod note_use;
+pub mod notices;
+pub mod own_account;
 pub mod reach;
 pub mod record_tokens;
 pub mod refresh;
+pub mod register;
 pub mod repeatable;
 pub mod revoke;
 pub mod rotate_keys;
+pub mod self_register;
+pub mod set_password;
 pub mod sign_in;
 pub mod sign_out;
 pub mod simulate;
@@ -48,6 +61,17 @@ pub enum Fault {
     /// Too many passwords wait to be hashed.
     #[error("try again in {} seconds", .0.retry_after_secs)]
     Busy(Busy),
+}
+
+impl Fault {
+    /// The same, where many ask at once: that no connection came free in time is not the database's failure, but a crowd.
+    #[must_use]
+    pub fn in_a_crowd(self) -> Self {
+        match self {
+            Self::Store(sqlx::Error::PoolTimedOut) => Self::Busy(Busy { retry_after_secs: 5 }),
+            other => other,
+        }
+    }
 }
 
 impl From<OAuthError> for Fault {

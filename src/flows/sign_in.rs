@@ -1,15 +1,18 @@
 //! Sign-in by user name, e-mail address or phone number, and password.
 //!
 //! Exactly one candidate is chosen before exactly one hash and exactly one write: unknown, wrong, ambiguous, pending,
-//! disabled and locked all get the same answer in the same time.
+//! disabled and locked all get the same answer in the same time. Only the right password tells that it must be changed
+//! first; until it was, there is no session ([`super::change_password`]).
 
-use super::Fault;
+use serde::{Deserialize, Serialize};
+
+use super::{Fault, links, new_password, notices};
 use crate::app::App;
-use crate::domain::people::identifier;
 use crate::domain::people::lockout::Rule;
 use crate::domain::people::user::{Kind, UserState};
+use crate::domain::people::{identifier, password};
 use crate::kernel::id::{OrgId, SessionId, UserId};
-use crate::kernel::secret::{Digest, Secret};
+use crate::kernel::secret::{Digest, Secret, same};
 use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::audit::{Event, note};
 use crate::store::cookies::Facts;
@@ -69,56 +72,150 @@ pub struct Attempt {
     pub address: String,
 }
 
-/// The longest password that is hashed, in bytes: more is refused before any work (K9).
-const LONGEST: usize = 512;
+/// What a sign-in comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The one refusal for every reason.
+    Refused,
+    /// The session to be.
+    SignedIn(Facts),
+    /// The password was right, and is good for one thing: to be changed.
+    ChangeFirst(ChangeFirst),
+}
 
-/// Signs in; `None` is the one refusal for every reason.
+/// Why a password must be changed before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reason {
+    /// Somebody else knows it: an administrator gave it, or had it made.
+    Given,
+    /// It is older than the organisation allows.
+    Expired,
+}
+
+/// That somebody knew the password of an account which must be changed first. It is good for one change: with the
+/// stored hash goes what it is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeFirst {
+    /// The account.
+    pub user: UserId,
+    /// Why.
+    pub reason: Reason,
+    /// The digest of the stored hash that the password was compared with.
+    proof: String,
+    /// When it was compared.
+    pub at: UnixMillis,
+}
+
+impl ChangeFirst {
+    fn new(user: UserId, reason: Reason, stored: &str, at: UnixMillis) -> Self {
+        Self { user, reason, proof: proof(stored), at }
+    }
+
+    /// Whether the account's hash is still the one that the password was compared with.
+    #[must_use]
+    pub fn is_of(&self, stored: &str) -> bool {
+        same(self.proof.as_bytes(), proof(stored).as_bytes())
+    }
+}
+
+fn proof(stored: &str) -> String {
+    Digest::of(stored.as_bytes()).base64url()
+}
+
+/// A password as it is hashed: of one Unicode form, and an empty one, which never matches, for one that is too long (K9).
+pub(super) fn as_hashed(typed: &Secret) -> Secret {
+    if typed.expose().len() > password::MOST_BYTES {
+        return Secret::presented("");
+    }
+    Secret::presented(password::normalise(typed.expose()))
+}
+
+/// Signs in, as far as a password goes.
 ///
 /// # Errors
 /// The queue before the hash pool is full, or the database's.
-pub async fn with_password(app: &App, attempt: Attempt) -> Result<Option<Facts>, Fault> {
+pub async fn with_password(app: &App, attempt: Attempt) -> Result<Answer, Fault> {
     let now = app.now();
     let chosen = {
         let mut conn = app.db.read().await?;
-        choose(candidates(&mut conn, &attempt).await?, &attempt.context)
+        the_one_meant(&mut conn, &attempt.identifier, &attempt.context).await?
     };
-    let usable = chosen.as_ref().filter(|user| user.state == UserState::Active && !user.must_change);
-    let stored = usable.filter(|user| !user.counter.locked(now)).and_then(|user| user.password.clone());
-    let password =
-        if attempt.password.expose().len() > LONGEST { Secret::presented("") } else { attempt.password.clone() };
+    let usable = chosen.clone().filter(|user| user.state == UserState::Active && !user.counter.locked(now));
+    let stored = usable.as_ref().and_then(|user| user.password.clone());
+    let password = as_hashed(&attempt.password);
     let verified = app.hasher.verify(stored.clone(), password.clone()).await?;
-    let matches = verified.matches && !password.expose().is_empty();
-    let user = usable.map(|user| user.id.clone());
-    let accepted = settle(app, chosen, matches && stored.is_some(), &attempt, now).await?;
-    let Some(user) = user.filter(|_| accepted) else {
+    let known = usable.zip(stored).filter(|_| verified.matches && !password.expose().is_empty());
+    let first = match &known {
+        Some((user, stored)) => change_first(app, user, stored, now).await?,
+        None => None,
+    };
+    let found = match (&known, &first) {
+        (None, _) => Found::Wrong,
+        (Some(_), Some(_)) => Found::Outworn,
+        (Some(_), None) => Found::Right,
+    };
+    let accepted = settle(app, chosen, found, &attempt, now).await?;
+    let Some((user, stored)) = known.filter(|_| accepted) else {
+        return Ok(Answer::Refused);
+    };
+    if let Some(first) = first {
+        return Ok(Answer::ChangeFirst(first));
+    }
+    if verified.outdated {
+        rehash(app, user.id.clone(), stored, password);
+    }
+    Ok(Answer::SignedIn(session(app, user.id, (&attempt.user_agent, &attempt.address), now)))
+}
+
+/// Whether a password that was right must be changed before anything else.
+async fn change_first(
+    app: &App,
+    user: &Candidate,
+    stored: &str,
+    now: UnixMillis,
+) -> Result<Option<ChangeFirst>, sqlx::Error> {
+    let reason = if user.must_change {
+        Reason::Given
+    } else if new_password::expired(app, &mut app.db.read().await?, &user.id).await? {
+        Reason::Expired
+    } else {
         return Ok(None);
     };
-    if verified.outdated
-        && let Some(old) = stored
-    {
-        rehash(app, user.clone(), old, password);
-    }
+    Ok(Some(ChangeFirst::new(user.id.clone(), reason, stored, now)))
+}
+
+/// The session of somebody who proved themselves at `now`; `with` is what their browser calls itself, and its address.
+pub(super) fn session(app: &App, user: UserId, with: (&str, &str), now: UnixMillis) -> Facts {
     let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
-    Ok(Some(Facts {
+    Facts {
         id: SessionId::fresh(),
         user,
         auth_time: now,
         acr: ACR_PASSWORD.to_owned(),
         amr: vec!["pwd".to_owned()],
-        user_agent: cut(&attempt.user_agent),
-        address: cut(&attempt.address),
+        user_agent: cut(with.0),
+        address: cut(with.1),
         created_at: now,
         expires_at: now.plus(app.session_absolute()),
         last_used_at: None,
-    }))
+    }
 }
 
-async fn candidates(conn: &mut Conn, attempt: &Attempt) -> Result<Vec<Candidate>, sqlx::Error> {
-    let key = identifier::key(&attempt.identifier);
+/// The one account that an identifier means somewhere, if it means exactly one.
+pub(super) async fn the_one_meant(
+    conn: &mut Conn,
+    identifier: &str,
+    context: &Context,
+) -> Result<Option<Candidate>, sqlx::Error> {
+    Ok(choose(candidates(conn, identifier, context).await?, context))
+}
+
+async fn candidates(conn: &mut Conn, identifier: &str, context: &Context) -> Result<Vec<Candidate>, sqlx::Error> {
+    let key = identifier::key(identifier);
     if key.is_empty() || key.len() > 320 {
         return Ok(Vec::new());
     }
-    match &attempt.context {
+    match context {
         Context::None | Context::Operator => users::candidates(conn, &key).await,
         Context::Org(org) => users::candidates_in_org(conn, org, &key).await,
         Context::Unknown => Ok(Vec::new()),
@@ -148,43 +245,94 @@ fn choose(candidates: Vec<Candidate>, context: &Context) -> Option<Candidate> {
     <[Candidate; 1]>::try_from(first).ok().map(|[one]| one)
 }
 
+/// What was found out about a password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Wrong,
+    Right,
+    /// Right, but it must be changed first.
+    Outworn,
+}
+
+/// When guessing is stopped.
+pub(super) fn lock_rule(app: &App) -> Rule {
+    let passwords = &app.config.passwords;
+    Rule {
+        failures: passwords.lock_failures,
+        window: passwords.lock_window_secs * SECOND,
+        lock: passwords.lock_secs * SECOND,
+    }
+}
+
+/// What an event tells of an identifier that was typed, and of the address. Not what was typed, which may be a password
+/// in the wrong field: only that the same thing was typed again.
+pub(super) fn detail(identifier: &str, address: &str) -> String {
+    let typed = Digest::of(identifier::key(identifier).as_bytes()).base64url();
+    serde_json::json!({ "identifier": &typed[..12], "address": address }).to_string()
+}
+
 /// One write in every case: the counter of the account, if there is one, and an event.
 async fn settle(
     app: &App,
     chosen: Option<Candidate>,
-    matches: bool,
+    found: Found,
     attempt: &Attempt,
     now: UnixMillis,
 ) -> Result<bool, Fault> {
-    let passwords = &app.config.passwords;
-    let rule = Rule {
-        failures: passwords.lock_failures,
-        window: passwords.lock_window_secs * SECOND,
-        lock: passwords.lock_secs * SECOND,
-    };
-    // Not what was typed, which may be a password in the wrong field: only that the same thing was typed again.
-    let typed = Digest::of(identifier::key(&attempt.identifier).as_bytes()).base64url();
-    let detail = serde_json::json!({ "identifier": &typed[..12], "address": attempt.address }).to_string();
+    let rule = lock_rule(app);
+    let (detail, fallback) = (detail(&attempt.identifier, &attempt.address), links::fallback(app));
+    let (agent, address) = (attempt.user_agent.clone(), attempt.address.clone());
     let user = chosen.map(|candidate| candidate.id);
-    let accepted: Result<bool, sqlx::Error> = app
+    let whose = user.clone();
+    let settled: Result<(bool, bool), sqlx::Error> = app
         .db
         .write(move |tx| {
             Box::pin(async move {
-                let mut accepted = false;
+                let (mut accepted, mut locked) = (false, false);
                 match &user {
                     // Refused if it was locked or barred between reading and now.
-                    Some(id) if matches => accepted = users::count_success(tx, id, now).await?,
-                    Some(id) => users::count_failure(tx, id, rule, now).await?,
-                    None => users::count_failure(tx, &UserId::from_u128(0), rule, now).await?,
+                    Some(id) if found != Found::Wrong => accepted = users::count_success(tx, id, now).await?,
+                    Some(id) => locked = users::count_failure(tx, id, rule, now).await?,
+                    None => locked = users::count_failure(tx, &UserId::from_u128(0), rule, now).await?,
                 }
-                let kind = if accepted { "sign_in.accepted" } else { "sign_in.refused" };
+                let kind = match (accepted, found) {
+                    (false, _) => "sign_in.refused",
+                    (true, Found::Outworn) => "sign_in.change_first",
+                    (true, _) => "sign_in.accepted",
+                };
+                if let Some(id) = user.as_ref().filter(|_| accepted && found == Found::Right) {
+                    notices::note_browser(tx, id, &agent, &address, now, fallback).await?;
+                }
                 let user = user.map(UserId::into_string);
                 note(tx, &Event { at: now, kind, org: None, user, application: None, detail }).await?;
-                Ok(accepted)
+                Ok((accepted, locked))
             })
         })
         .await;
-    Ok(accepted?)
+    let (accepted, locked) = settled?;
+    if accepted {
+        app.outbox_bell.notify_one();
+    }
+    if let Some(user) = whose.filter(|_| locked) {
+        tell_of_lock(app, user, now.plus(rule.lock), now);
+    }
+    Ok(accepted)
+}
+
+/// Tells somebody that their account was locked just now, after the answer: what a refusal costs must not tell whether
+/// there is anybody to be told.
+pub(super) fn tell_of_lock(app: &App, user: UserId, until: UnixMillis, at: UnixMillis) {
+    let (app, fallback) = (app.clone(), links::fallback(app));
+    tokio::spawn(async move {
+        let told: Result<(), sqlx::Error> = app
+            .db
+            .write(move |tx| Box::pin(async move { notices::locked(tx, &user, until, at, fallback).await }))
+            .await;
+        match told {
+            Ok(()) => app.outbox_bell.notify_one(),
+            Err(error) => tracing::warn!(%error, "nobody was told of a lock"),
+        }
+    });
 }
 
 /// Renews a hash whose cost is no longer today's, after the answer.
@@ -214,6 +362,21 @@ pub async fn organisations(conn: &mut Conn, facts: &Facts) -> Result<Vec<members
 mod tests {
     use super::*;
     use crate::domain::people::lockout::Counter;
+
+    #[test]
+    fn a_right_password_that_must_be_changed_is_bound_to_the_hash_it_was_compared_with() {
+        let first = ChangeFirst::new(UserId::from_u128(1), Reason::Given, "$argon2id$one", UnixMillis(5));
+        assert!(first.is_of("$argon2id$one") && !first.is_of("$argon2id$two") && !first.is_of(""));
+        let text = serde_json::to_string(&first).unwrap();
+        assert!(!text.contains("argon2id"), "{text}");
+        assert_eq!(serde_json::from_str::<ChangeFirst>(&text).unwrap(), first);
+    }
+
+    #[test]
+    fn what_is_too_long_is_hashed_as_nothing_and_one_text_has_one_form() {
+        assert_eq!(as_hashed(&Secret::presented("x".repeat(password::MOST_BYTES + 1))).expose(), "");
+        assert_eq!(as_hashed(&Secret::presented("e\u{301}")).expose(), "\u{e9}");
+    }
 
     fn candidate(number: u128, kind: Kind) -> Candidate {
         let id = UserId::from_u128(number);

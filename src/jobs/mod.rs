@@ -2,6 +2,7 @@
 
 mod keys;
 mod outbox;
+mod reminders;
 mod sweep;
 pub mod unused;
 
@@ -21,6 +22,8 @@ pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
     tracker.spawn(keys::run(app.clone(), stop.clone()));
     tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), sweep::windows));
     tracker.spawn(every(Duration::from_mins(5), stop.clone(), app.clone(), sweep::prune));
+    tracker.spawn(every(Duration::from_mins(1), stop.clone(), app.clone(), reminders::send));
+    tracker.spawn(every(Duration::from_mins(1), stop.clone(), app.clone(), sweep::expired_invitations));
     tracker.spawn(every(Duration::from_hours(1), stop.clone(), app.clone(), unused::suspend));
     tracker.spawn(every(Duration::from_secs(5), stop, app.clone(), record_tokens::write_tally));
     tracker.close();

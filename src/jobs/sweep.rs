@@ -1,9 +1,10 @@
-//! Ends bindings whose windows are over, through the door, and prunes rows that time has made worthless.
+//! Ends bindings whose windows are over, through the door, writes down which invitations are over, and prunes rows that
+//! time has made worthless.
 
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode};
 use crate::flows::change_access::change_access;
-use crate::store::{orgs, prune as rows};
+use crate::store::{invitations, orgs, prune as rows};
 
 /// Ends what is over. At Muster's own endpoints it has counted for nothing since its last millisecond; this is what
 /// ends the sessions and tells the applications.
@@ -22,6 +23,15 @@ pub async fn windows(app: App) {
             }
         }
         Err(error) => tracing::error!(%error, "windows that are over can't be looked for"),
+    }
+}
+
+/// Writes down which invitations are over. They have allowed nothing since the moment of their end; this is for lists.
+pub async fn expired_invitations(app: App) {
+    match invitations::expire(&app.db, app.now()).await {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(count, "invitations are over"),
+        Err(error) => tracing::error!(%error, "invitations that are over can't be written down"),
     }
 }
 

@@ -112,6 +112,8 @@ ids! {
     AlertId = "alr_";
     /// A bundle of roles under one name.
     BundleId = "bun_";
+    /// An invitation into an organisation.
+    InvitationId = "inv_";
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Password hashes: Argon2id (RFC 9106) on threads of its own, with a queue that has an end.
 //!
 //! Hashes are kept as PHC text. Parameters that come with a stored or imported hash are capped. An account without a
-//! password costs the same work as one with a password, so that time doesn't tell them apart.
+//! password costs the same work as one with a password, so that time doesn't tell them apart. Hashes that other systems
+//! made (`imported`) are tried too, and called outdated: the sign-in makes one of ours of what matched.
 //!
 //! # Why
 //! Each thread keeps one block of memory for all its hashes: fresh memory for each costs 4 to 7 % of the speed and,
 //! with some allocators, is never given back. Past `queue` waiting passwords or `wait_ms` the answer is [`Busy`]: a
 //! storm of sign-ins then delays no token request, and nobody waits for an answer that comes too late.
+
+mod imported;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,9 +20,10 @@ use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
+use crate::domain::people::password::imported::{Imported, Unreadable};
 use crate::kernel::secret::{Chance, Secret, same};
 use crate::outside::chance::SystemChance;
 
@@ -77,6 +81,7 @@ pub struct Verified {
 pub struct Hasher {
     queue: SyncSender<Job>,
     wait: Duration,
+    places: Arc<Semaphore>,
 }
 
 enum Job {
@@ -112,7 +117,18 @@ impl Hasher {
                 .spawn(move || worker.run(&receiver))
                 .expect("the system gives a thread at start");
         }
-        Self { queue: sender, wait: Duration::from_millis(wait_ms.max(1)) }
+        let places = Arc::new(Semaphore::new(queue.max(1) + threads.max(1)));
+        Self { queue: sender, wait: Duration::from_millis(wait_ms.max(1)), places }
+    }
+
+    /// A place among those who may have a password verified before long, for whoever must do other work first; as many
+    /// as the threads and their queue take. It is given back when it is dropped.
+    ///
+    /// # Errors
+    /// [`Busy`] when there is none.
+    pub fn enter(&self) -> Result<OwnedSemaphorePermit, Busy> {
+        let busy = Busy { retry_after_secs: self.wait.as_secs().max(1) };
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy)
     }
 
     /// The PHC text of a new hash of `password`.
@@ -133,6 +149,23 @@ impl Hasher {
         self.ask(Job::Verify(phc, password, reply), answer).await
     }
 
+    /// Whether a hash that is brought from elsewhere could be tried here: Argon2, or one of [`Imported`], within the caps.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn understands(text: &str) -> Result<(), String> {
+        let verdict = match text.parse::<Imported>() {
+            Ok(_) => Ok(()),
+            Err(Unreadable::Unknown) if text.starts_with("$argon2") => match stored(text) {
+                None => Err(Unreadable::Damaged),
+                Some((_, stored)) if too_dear(&stored.params, None) => Err(Unreadable::Cost("too much of Argon2")),
+                Some(_) => Ok(()),
+            },
+            Err(error) => Err(error),
+        };
+        verdict.map_err(|error| error.to_string())
+    }
+
     async fn ask<T>(&self, job: Job, answer: oneshot::Receiver<T>) -> Result<T, Busy> {
         let busy = Busy { retry_after_secs: self.wait.as_secs().max(1) };
         self.queue.try_send(job).map_err(|_| busy)?;
@@ -150,13 +183,31 @@ struct Worker {
     memory: Vec<Block>,
 }
 
-/// A stored hash, read and within the caps.
+/// A stored hash of Argon2, as it was read.
 struct Stored {
     argon2: Argon2<'static>,
     params: Params,
     salt: Salt,
     output: Output,
-    outdated: bool,
+}
+
+/// Reads a PHC text of Argon2, with its algorithm and version.
+fn stored(phc: &str) -> Option<((Algorithm, Version), Stored)> {
+    let hash = PasswordHash::new(phc).ok()?;
+    let algorithm = hash.algorithm.as_str().parse::<Algorithm>().ok()?;
+    // A PHC text without a version is of Argon2's first one.
+    let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
+    let params = Params::try_from(&hash).ok()?;
+    let (salt, output) = (hash.salt?, hash.hash?);
+    let argon2 = Argon2::new(algorithm, version, params.clone());
+    Some(((algorithm, version), Stored { argon2, params, salt, output }))
+}
+
+/// Whether a hash asks for more than the caps, and more than today's own cost.
+fn too_dear(params: &Params, today: Option<&Params>) -> bool {
+    params.m_cost() > today.map_or(0, Params::m_cost).max(MOST_MEMORY_KIB)
+        || params.t_cost() > today.map_or(0, Params::t_cost).max(MOST_PASSES)
+        || params.p_cost() > MOST_LANES
 }
 
 impl Worker {
@@ -203,7 +254,12 @@ impl Worker {
     }
 
     fn verify(&mut self, phc: Option<&str>, password: &Secret) -> Verified {
-        let Some(stored) = phc.and_then(|phc| self.read(phc)) else {
+        if let Some(foreign) = phc.and_then(|phc| phc.parse::<Imported>().ok())
+            && foreign.takes(password.expose())
+        {
+            return Verified { matches: imported::matches(&foreign, password), outdated: true };
+        }
+        let Some((stored, outdated)) = phc.and_then(|phc| self.read(phc)) else {
             let params = self.params.clone();
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
             let _ = self.derive(&argon2, &params, password, &[0; SALT_BYTES]);
@@ -212,28 +268,20 @@ impl Worker {
         let matches = self
             .derive(&stored.argon2, &stored.params, password, stored.salt.as_ref())
             .is_some_and(|output| same(&output, stored.output.as_bytes()));
-        Verified { matches, outdated: stored.outdated }
+        Verified { matches, outdated }
     }
 
-    fn read(&self, phc: &str) -> Option<Stored> {
-        let hash = PasswordHash::new(phc).ok()?;
-        let algorithm = hash.algorithm.as_str().parse::<Algorithm>().ok()?;
-        // A PHC text without a version is of Argon2's first one.
-        let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
-        let params = Params::try_from(&hash).ok()?;
-        let (salt, output) = (hash.salt?, hash.hash?);
-        let today = &self.params;
-        if params.m_cost() > MOST_MEMORY_KIB.max(today.m_cost())
-            || params.t_cost() > MOST_PASSES.max(today.t_cost())
-            || params.p_cost() > MOST_LANES
-        {
+    /// A stored hash of Argon2 within the caps, and whether it was made with other parameters than today's.
+    fn read(&self, phc: &str) -> Option<(Stored, bool)> {
+        let (kind, stored) = stored(phc)?;
+        if too_dear(&stored.params, Some(&self.params)) {
             return None;
         }
         let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
-        let outdated = (algorithm, version) != (Algorithm::Argon2id, Version::V0x13)
-            || costs(&params) != costs(today)
-            || output.len() != OUTPUT_BYTES;
-        Some(Stored { argon2: Argon2::new(algorithm, version, params.clone()), params, salt, output, outdated })
+        let outdated = kind != (Algorithm::Argon2id, Version::V0x13)
+            || costs(&stored.params) != costs(&self.params)
+            || stored.output.len() != OUTPUT_BYTES;
+        Some((stored, outdated))
     }
 
     fn derive(&mut self, argon2: &Argon2<'_>, params: &Params, password: &Secret, salt: &[u8]) -> Option<Vec<u8>> {
@@ -322,6 +370,18 @@ mod tests {
         for costs in ["m=4194304,t=1,p=1", "m=64,t=4294967295,p=1", "m=65536,t=1,p=17"] {
             let phc = format!("$argon2id$v=19${costs}${rest}");
             assert!(!hasher.verify(Some(phc), secret("password")).await.unwrap().matches);
+        }
+    }
+
+    #[test]
+    fn a_hash_that_could_never_be_tried_is_not_understood() {
+        let good = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        assert_eq!(Hasher::understands(good), Ok(()));
+        assert_eq!(Hasher::understands("$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e"), Ok(()));
+        let dear = Hasher::understands(&good.replace("m=256", "m=4194304"));
+        assert!(dear.is_err_and(|reason| reason.contains("too much of Argon2")));
+        for (text, why) in [("$argon2id$v=19$m=256", Unreadable::Damaged), ("Password1", Unreadable::Unknown)] {
+            assert_eq!(Hasher::understands(text), Err(why.to_string()));
         }
     }
 

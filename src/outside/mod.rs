@@ -11,6 +11,8 @@ pub mod guard;
 pub mod hasher;
 pub mod instance_key;
 pub mod keyring;
+pub mod mail;
 pub mod relying_party;
 pub mod sealer;
+pub mod sms;
 pub mod webhook;

@@ -11,6 +11,7 @@ use super::db::{Database, corrupt};
 const HISTORY: &[(i64, &str, &str)] = &[
     (1, "spine", include_str!("../../migrations/0001_spine.sql")),
     (2, "administration", include_str!("../../migrations/0002_administration.sql")),
+    (3, "people", include_str!("../../migrations/0003_people.sql")),
 ];
 
 fn migrator() -> Migrator {

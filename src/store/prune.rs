@@ -31,6 +31,15 @@ const PRUNED: &[(&str, i64)] = &[
         DAY,
     ),
     ("DELETE FROM access_keys WHERE id IN (SELECT id FROM access_keys WHERE ended_at < $1 LIMIT 1000)", 90 * DAY),
+    (
+        "DELETE FROM links WHERE secret_hash IN (SELECT secret_hash FROM links WHERE expires_at < $1 LIMIT 1000)",
+        90 * DAY,
+    ),
+    (
+        "DELETE FROM known_browsers WHERE seen_at < $1 AND user_id IN
+           (SELECT user_id FROM known_browsers WHERE seen_at < $1 LIMIT 1000)",
+        365 * DAY,
+    ),
     ("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)", 90 * DAY),
 ];
 

@@ -173,11 +173,28 @@ pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Resul
     .await
 }
 
-/// Counts a failure, under the account's row lock so that 500 at once are 500. An id of nobody costs as much.
+/// What sign-in needs to know of the account with this id.
 ///
 /// # Errors
 /// The database's.
-pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis) -> Result<()> {
+pub async fn candidate(conn: &mut Conn, id: &UserId) -> Result<Option<Candidate>> {
+    conn.query(
+        "SELECT u.id, u.kind, u.org_id, u.project_id,
+           CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+         FROM users u LEFT JOIN orgs o ON o.id = u.org_id WHERE u.id = $1",
+    )
+    .bind(id.as_str().to_owned())
+    .optional()
+    .await
+}
+
+/// Counts a failure, under the account's row lock so that 500 at once are 500. An id of nobody costs as much.
+/// True when this one has locked the account.
+///
+/// # Errors
+/// The database's.
+pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis) -> Result<bool> {
     // Written to be locked: PostgreSQL holds the row from here to the commit, SQLite has one writer.
     let before: Option<(i64, i64, i64)> = tx
         .query("UPDATE users SET failures = failures WHERE id = $1 RETURNING failures, failures_since, locked_until")
@@ -194,8 +211,8 @@ pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis
         .bind(after.since.0)
         .bind(after.locked_until.0)
         .execute()
-        .await
-        .map(|_| ())
+        .await?;
+    Ok(!before.locked(now) && after.locked(now))
 }
 
 /// Counts a success: true when it counts, false when the account was locked or left its state meanwhile.
@@ -214,7 +231,94 @@ pub async fn count_success(tx: &mut Tx, id: &UserId, now: UnixMillis) -> Result<
     Ok(rows == 1)
 }
 
-/// Replaces a password's hash by one with today's cost, unless it was changed meanwhile.
+/// What is known of an account's password.
+#[derive(Clone, Debug)]
+pub struct PasswordFacts {
+    /// Its hash; `None` when there is none.
+    pub password: Option<String>,
+    /// When it was set; `None` where that was not written down.
+    pub set_at: Option<UnixMillis>,
+    /// Whether it must be changed before anything else.
+    pub must_change: bool,
+}
+
+impl Record for PasswordFacts {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self {
+            password: cells.take()?,
+            set_at: cells.take::<Option<i64>>()?.map(UnixMillis),
+            must_change: cells.take()?,
+        })
+    }
+}
+
+/// What is known of an account's password; `None` when the account is not there.
+///
+/// # Errors
+/// The database's.
+pub async fn password_facts(conn: &mut Conn, id: &UserId) -> Result<Option<PasswordFacts>> {
+    conn.query("SELECT password, password_at, must_change FROM users WHERE id = $1")
+        .bind(id.as_str().to_owned())
+        .optional()
+        .await
+}
+
+/// The hashes of the passwords that an account had before its present one, the newest first, at most `most`.
+///
+/// # Errors
+/// The database's.
+pub async fn password_history(conn: &mut Conn, id: &UserId, most: i64) -> Result<Vec<String>> {
+    let rows: Vec<(String,)> = conn
+        .query("SELECT password FROM password_history WHERE user_id = $1 ORDER BY set_at DESC LIMIT $2")
+        .bind(id.as_str().to_owned())
+        .bind(most)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(password,)| password).collect())
+}
+
+/// So many passwords that an account had before are kept.
+const KEPT_PASSWORDS: i64 = 24;
+
+/// Keeps the hash of an account's present password among those that it had before: another takes its place.
+pub(super) async fn keep_password(tx: &mut Tx, id: &UserId, at: UnixMillis) -> Result<()> {
+    // Two within one millisecond keep their order.
+    tx.query(
+        "INSERT INTO password_history (user_id, set_at, password)
+         SELECT u.id, CASE WHEN COALESCE((SELECT MAX(h.set_at) FROM password_history h WHERE h.user_id = $1), 0) >= $2
+             THEN (SELECT MAX(h.set_at) FROM password_history h WHERE h.user_id = $1) + 1 ELSE $2 END, u.password
+         FROM users u WHERE u.id = $1 AND u.password IS NOT NULL",
+    )
+    .bind(id.as_str().to_owned())
+    .bind(at.0)
+    .execute()
+    .await?;
+    tx.query(
+        "DELETE FROM password_history WHERE user_id = $1 AND set_at NOT IN
+           (SELECT h.set_at FROM password_history h WHERE h.user_id = $1 ORDER BY h.set_at DESC LIMIT $2)",
+    )
+    .bind(id.as_str().to_owned())
+    .bind(KEPT_PASSWORDS)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// Locks an account's row until the transaction ends, so that those who come together take turns. PostgreSQL holds the
+/// row from here to the commit; SQLite has one writer.
+///
+/// # Errors
+/// The database's.
+pub async fn take_turns(tx: &mut Tx, id: &UserId) -> Result<()> {
+    tx.query("UPDATE users SET failures = failures WHERE id = $1")
+        .bind(id.as_str().to_owned())
+        .execute()
+        .await
+        .map(|_| ())
+}
+
+/// Replaces a password's hash by one with today's cost, unless it was changed meanwhile. It is the same password: nothing
+/// of its history or its age changes.
 ///
 /// # Errors
 /// The database's.

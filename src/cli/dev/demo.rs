@@ -91,6 +91,9 @@ Try this
      Bo stays: Release crew gives him the same role.
   4. Sign in at {issuer}/me to see your roles and sessions.
 
+Mail
+  {shop_url}/mail shows what Muster wrote to people; without a mail server nothing leaves this machine.
+
 The operator
   Open the first operator's link, if one is printed above; once made, the operator signs in at
   {issuer}/login with the organisation \"instance\".
@@ -104,7 +107,7 @@ The data is in {folder}. Stop with Ctrl-C; `muster dev --data-dir {folder}` take
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::people::password::{Rules, check};
+    use crate::domain::people::password::{About, Rules, check};
 
     #[test]
     fn the_demos_file_is_a_file_that_apply_takes_and_knows_where_the_shop_is() {
@@ -122,9 +125,10 @@ mod tests {
         let file = file(SHOP_IN_FILE).unwrap();
         assert_eq!(file.organisations[0].people.len(), PEOPLE.len());
         for person in &file.organisations[0].people {
-            let email = person.email.as_deref().unwrap_or_default();
+            let (user_name, email) = (person.user_name.clone(), person.email.clone());
+            let about = About { user_name, email, phone: None, words: vec![ORG.to_owned()] };
             let password = variable(person.password_env.as_deref().unwrap_or_default(), "").unwrap();
-            assert!(check(&Rules::CLOUD_IAM, &password, &[&person.user_name, email]).is_empty());
+            assert!(check(&Rules::CLOUD_IAM, &password, &about).is_empty());
             assert!(guide.contains(&password), "{guide}");
         }
         assert_eq!(variable("DEMO_SHOP_SECRET", "s").as_deref(), Some("s"));

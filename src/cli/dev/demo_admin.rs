@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use super::demo;
+use super::{demo, demo_mail};
 use crate::app::App;
 use crate::cli::names::Names;
 use crate::cli::words::{self, count};
@@ -17,7 +17,7 @@ use crate::domain::access::difference::Held;
 use crate::domain::access::{Binding, Role, Scope, Subject, Verdict};
 use crate::domain::change::{Actor, Change, Mode, Receipt};
 use crate::domain::source::Source;
-use crate::examples::shop::{Admin, Board, DemoPerson, ReceiptText, Row};
+use crate::examples::shop::{Admin, Board, DemoMail, DemoPerson, ReceiptText, Row};
 use crate::flows::change_access::change_access;
 use crate::kernel::id::{BindingId, GroupId, MembershipId, UserId};
 use crate::store::groups::{self, Group};
@@ -91,6 +91,11 @@ impl Admin for DemoAdmin {
         let receipt = self.ask(acting_user_id, change, &picture).await?;
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         Ok(picture.receipt(format!("{} was given back to {}", picture.grant(&binding), row.group_or_person), &receipt))
+    }
+
+    async fn mails(&self) -> Vec<DemoMail> {
+        let (folder, issuer) = (self.app.config.data_dir.clone(), self.app.issuer().to_owned());
+        tokio::task::spawn_blocking(move || demo_mail::all(&folder, &issuer)).await.unwrap_or_default()
     }
 }
 

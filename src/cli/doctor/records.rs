@@ -84,9 +84,12 @@ pub async fn applications(report: &mut Report, db: &Database) -> anyhow::Result<
     Ok(())
 }
 
-/// What could not be delivered.
+/// What applications and webhooks could not be told.
 pub async fn outbox(report: &mut Report, db: &Database) -> anyhow::Result<()> {
-    let (waits, _, given_up) = waiting::counts(&mut db.read().await?).await?;
+    let mut conn = db.read().await?;
+    let (all, mail) = (waiting::counts(&mut conn).await?, waiting::counts_of_mail(&mut conn).await?);
+    drop(conn);
+    let (waits, given_up) = (all.0 - mail.0, all.2 - mail.2);
     if given_up == 0 {
         report.ok(format_args!("nothing was given up on its way to an application, {waits} on the way"));
     } else {

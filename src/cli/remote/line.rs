@@ -71,7 +71,7 @@ pub fn switch(typed: &ArgMatches, name: &str) -> bool {
 }
 
 /// What paths name: how it is shown in usage, and what may be typed. What lies within another comes later.
-const PLACES: [(&str, &str, &str); 12] = [
+const PLACES: [(&str, &str, &str); 14] = [
     ("project", "PROJECT", "The project's key or id"),
     ("user", "USER", "The person's user name, e-mail or id; `me` for oneself"),
     ("group", "GROUP", "The group's name or id"),
@@ -84,6 +84,8 @@ const PLACES: [(&str, &str, &str); 12] = [
     ("session", "SESSION", "The session's id"),
     ("change", "CHANGE", "The change's id"),
     ("alert", "ALERT", "The alert's id"),
+    ("invitation", "INVITATION", "The invitation's id"),
+    ("organisation", "ORG", "The slug or id of the organisation that invites"),
 ];
 
 /// A noun. Its verbs are put together when they are asked for: a server's start need not wait for them.
@@ -123,6 +125,10 @@ pub fn of_verb(verb: &'static Verb) -> Command {
         let dry_run = Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue);
         command = command.arg(dry_run.help("Say what would happen, and change nothing"));
     }
+    if verb.makes_passwords() {
+        let file = Arg::new("passwords").long("passwords").value_name("FILE");
+        command = command.arg(file.help("A new file, readable by you alone, for passwords that are generated"));
+    }
     if !matches!(verb.confirm, Confirm::No) {
         let confirm = Arg::new("confirm").long("confirm").value_name("TEXT");
         command = command.arg(confirm.help("What would have to be typed on a terminal"));
@@ -141,9 +147,12 @@ fn of_field(field: &'static Field) -> Arg {
         Kind::Number => arg = arg.value_name("NUMBER"),
         Kind::User => arg = arg.value_name("USER"),
         Kind::Group => arg = arg.value_name("GROUP"),
+        Kind::Groups => arg = arg.value_name("GROUP,GROUP"),
         Kind::Project => arg = arg.value_name("PROJECT"),
         Kind::Grant => arg = arg.value_name("ROLE[:PROJECT]"),
         Kind::Json => arg = arg.value_name("JSON"),
+        Kind::File => arg = arg.value_name("FILE"),
+        Kind::Invitee => arg = arg.value_name("NAME <E-MAIL>"),
         Kind::Text => arg = arg.value_name("TEXT"),
     }
     match (field.many, field.bare) {

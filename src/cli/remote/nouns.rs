@@ -71,6 +71,11 @@ mod tests {
             "muster audit list --from 2027-01-01T00:00:00Z --all",
             "muster audit verify --org acme",
             "muster policy update --set max_sessions=3",
+            "muster user import people.csv --credential generated --passwords made.csv --dry-run",
+            "muster user reset-password ana --kind generated",
+            "muster invitation send a@b.c --groups Ops,Devs --role project.reader:web --dry-run",
+            "muster invitation accept acme",
+            "muster me set-password --old-stdin --new-stdin",
         ] {
             let line = Line::try_parse_from(words.split(' '));
             assert!(line.is_ok(), "{words}: {:?}", line.err().map(|error| error.to_string()));

@@ -159,11 +159,11 @@ pub fn besides(answer: &Value) -> Vec<String> {
     lines
 }
 
-/// The one secret of an answer, wherever it stands.
+/// The one secret of an answer, wherever it stands: a key's or an application's, or a password that was made.
 pub fn secret(answer: &Value) -> Option<&str> {
     match answer {
         Value::Object(members) => {
-            let own = members.get("secret").and_then(Value::as_str);
+            let own = ["secret", "password"].iter().find_map(|name| members.get(*name)?.as_str());
             own.or_else(|| members.values().find_map(secret))
         }
         _ => None,
@@ -212,6 +212,7 @@ mod tests {
             "object": { "key": { "secret": "mks_1" } } });
         assert_eq!(besides(&answer), ["Refused: usr_9: No.", "Owned service accounts: a"]);
         assert_eq!(secret(&answer), Some("mks_1"));
+        assert_eq!(secret(&json!({ "object": { "user_name": "ana" }, "password": "p" })), Some("p"));
         assert_eq!(secret(&json!({ "object": null })), None);
     }
 }

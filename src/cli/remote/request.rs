@@ -51,16 +51,28 @@ fn read_body(typed: &ArgMatches) -> Result<Value, Failed> {
     let Some(path) = text(typed, "body") else {
         return Ok(Value::Object(Map::new()));
     };
-    let mut read = String::new();
-    if path == "-" {
-        std::io::stdin().read_to_string(&mut read).map_err(anyhow::Error::from)?;
-    } else {
-        read = std::fs::read_to_string(&path).map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
-    }
-    match serde_json::from_str(&read) {
+    match serde_json::from_str(&read(&path)?) {
         Ok(Value::Object(members)) => Ok(Value::Object(members)),
         Ok(_) => Err(Failed::Invalid(format!("{path}: the body is an object"))),
         Err(error) => Err(Failed::Invalid(format!("{path}: {error}"))),
+    }
+}
+
+/// The text of a file, or of standard input.
+fn read(path: &str) -> Result<String, Failed> {
+    if path != "-" {
+        return Ok(std::fs::read_to_string(path).map_err(|error| anyhow::anyhow!("{path}: {error}"))?);
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(anyhow::Error::from)?;
+    Ok(text)
+}
+
+/// `Ana Kim <ana@acme.example>`, or an address alone.
+fn invitee(typed: &str) -> Value {
+    match typed.trim().strip_suffix('>').and_then(|text| text.split_once('<')) {
+        Some((name, email)) => json!({ "name": name.trim(), "email": email.trim() }),
+        None => json!({ "email": typed.trim() }),
     }
 }
 
@@ -70,6 +82,15 @@ async fn values(field: &Field, typed: &ArgMatches, connection: &mut Connection) 
         return if switch(typed, field.name) { Ok(vec![secret()?]) } else { Ok(Vec::new()) };
     }
     let mut values = Vec::new();
+    if matches!(field.kind, Kind::Groups) {
+        for name in texts(typed, field.name).iter().flat_map(|given| given.split(',')) {
+            let name = name.trim();
+            if !name.is_empty() {
+                values.push(names::group(connection, name.to_owned()).await?.into());
+            }
+        }
+        return Ok(values);
+    }
     for given in texts(typed, field.name) {
         values.push(match field.kind {
             Kind::Number => {
@@ -84,7 +105,9 @@ async fn values(field: &Field, typed: &ArgMatches, connection: &mut Connection) 
             Kind::Json => {
                 serde_json::from_str(&given).map_err(|error| Failed::Usage(format!("--{}: {error}", field.name)))?
             }
-            Kind::Text | Kind::Word(_) | Kind::Secret => given.into(),
+            Kind::File => read(&given)?.into(),
+            Kind::Invitee => invitee(&given),
+            Kind::Text | Kind::Word(_) | Kind::Secret | Kind::Groups => given.into(),
         });
     }
     Ok(values)
@@ -140,6 +163,12 @@ fn put(body: &mut Value, member: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whom_to_invite_is_written_as_in_a_mail() {
+        assert_eq!(invitee(" Ana Kim <ana@a.b> "), json!({ "name": "Ana Kim", "email": "ana@a.b" }));
+        assert_eq!(invitee("ana@a.b"), json!({ "email": "ana@a.b" }));
+    }
 
     #[test]
     fn a_body_is_put_together_from_what_was_typed() {

@@ -1,4 +1,5 @@
-//! The words of the tables: a noun has verbs, a verb is a call of the API with what it takes and how its answer is shown.
+//! The words of the tables: a noun has verbs, a verb is a call of the API with what it takes and how its answer is
+//! shown.
 
 use crate::outside::api_client::Act;
 
@@ -41,6 +42,8 @@ pub enum Shows {
     Object,
     /// What a write did.
     Receipt,
+    /// What became of each row of a list: the member that holds the rows, and their columns.
+    Rows(&'static str, &'static [Column]),
     /// As it comes.
     Stream,
 }
@@ -82,6 +85,8 @@ pub enum Kind {
     User,
     /// A group, by id or name.
     Group,
+    /// Groups with commas between them.
+    Groups,
     /// A project, by id or key.
     Project,
     /// A role, and on what: `org.reader`, `project.admin:web`, `project.reader:*`.
@@ -90,6 +95,10 @@ pub enum Kind {
     Secret,
     /// JSON.
     Json,
+    /// The text of a file; `-` is standard input.
+    File,
+    /// Somebody to be invited: `Ana Kim <ana@acme.example>`.
+    Invitee,
 }
 
 /// What a verb takes.
@@ -153,7 +162,12 @@ impl Field {
 impl Verb {
     /// Whether it writes: then it can be tried with `--dry-run`.
     pub const fn writes(&self) -> bool {
-        matches!(self.shows, Shows::Receipt)
+        matches!(self.shows, Shows::Receipt | Shows::Rows(..))
+    }
+
+    /// Whether it registers many, each perhaps with a password that is shown once.
+    pub fn makes_passwords(&self) -> bool {
+        matches!(self.shows, Shows::Rows("rows", _))
     }
 
     /// Whether it has a body.

@@ -111,6 +111,27 @@ impl Role {
         }
     }
 
+    /// What people call it. An organisation's own role has a name in the database.
+    #[must_use]
+    pub const fn title(&self) -> &'static str {
+        match self {
+            Self::OrgOwner => "Organization Owner",
+            Self::OrgAdmin => "Organization Admin",
+            Self::OrgReader => "Organization Reader",
+            Self::BillingAdmin => "Billing Admin",
+            Self::BillingManager => "Billing Manager",
+            Self::BillingViewer => "Billing Viewer",
+            Self::TrailViewer => "Trail Viewer",
+            Self::AlertAdmin => "Alert Center Admin",
+            Self::ProjectAdmin => "Project Admin",
+            Self::ProjectMember => "Project Member",
+            Self::ProjectReader => "Project Reader",
+            Self::IamAdmin => "IAM Admin",
+            Self::IamViewer => "IAM Viewer",
+            Self::Own(_) => "Own role",
+        }
+    }
+
     /// The roles that this one implies, directly or not, itself left out.
     #[must_use]
     pub const fn implies(&self) -> &'static [Self] {

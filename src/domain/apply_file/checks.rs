@@ -11,6 +11,7 @@ use crate::domain::access::role::is_own_key;
 use crate::domain::audit::names_a_kind;
 use crate::domain::oauth::application::ApplicationState;
 use crate::domain::people::identifier;
+use crate::domain::people::password::imported::Imported;
 use crate::kernel::fold;
 use crate::kernel::id::ApplicationId;
 
@@ -96,6 +97,7 @@ fn organisation(table: &OrganisationTable, faults: &mut Faults) {
         check_person(&table.label_of("person", &person.user_name), person, faults);
     }
     shared_identifiers(table, faults);
+    invitations(table, faults);
     for group in &table.groups {
         faults.roles(&table.label_of("group", &group.name), group.roles.iter());
     }
@@ -110,6 +112,18 @@ fn organisation(table: &OrganisationTable, faults: &mut Faults) {
     }
     for alert in &table.alerts {
         check_alert(&table.label_of("alert", &alert.name), alert, faults);
+    }
+}
+
+fn invitations(table: &OrganisationTable, faults: &mut Faults) {
+    let here = format!("{}, invitation", table.label());
+    faults.twice(&here, "email", fold::key, table.invitations.iter().map(|one| one.email.as_str()));
+    for invitation in &table.invitations {
+        let here = table.label_of("invitation", &invitation.email);
+        for reason in invitation.faults() {
+            faults.add(&here, reason);
+        }
+        faults.roles(&here, invitation.roles.iter());
     }
 }
 
@@ -149,8 +163,10 @@ fn check_person(here: &str, person: &PersonTable, faults: &mut Faults) {
     if person.access_type == Some(PersonAccess::Key) && has_password {
         faults.add(here, "access_type: an account for tools has no password");
     }
-    if person.password_hash.as_ref().is_some_and(|hash| !hash.expose().starts_with("$argon2")) {
-        faults.add(here, "password_hash must be an Argon2 hash in PHC form: \"$argon2id$…\"");
+    // What an Argon2 hash asks for is looked at where it can be tried.
+    let foreign = person.password_hash.as_ref().filter(|hash| !hash.expose().starts_with("$argon2"));
+    if let Some(Err(reason)) = foreign.map(|hash| hash.expose().parse::<Imported>()) {
+        faults.add(here, format!("password_hash: {reason}"));
     }
     faults.roles(here, person.roles.iter());
 }

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use crate::domain::language::Language;
+use crate::domain::people::invitation;
+use crate::domain::people::password::PasswordPolicy;
 use crate::domain::settings::{OrgSettings, OwnData, UserVisibility};
 use crate::kernel::id::ProjectId;
 
@@ -31,6 +34,16 @@ pub struct SettingsTable {
     pub welcome_text: String,
     /// The key of the project that members begin with.
     pub default_project: Option<String>,
+    /// What passwords of its people must be like.
+    pub passwords: PasswordPolicy,
+    /// Who may be invited, and how long invitations live.
+    pub invitations: invitation::Rules,
+    /// The language of mails to people whose own isn't known; the instance's when absent.
+    pub language: Option<Language>,
+    /// The colour of buttons in its mails and on its pages, as `#rrggbb`; Muster's own when empty.
+    pub colour: String,
+    /// Whom its people write to for help: an e-mail address; nobody when empty.
+    pub support_email: String,
 }
 
 impl Default for SettingsTable {
@@ -54,6 +67,11 @@ impl SettingsTable {
             show_last_sign_in: settings.show_last_sign_in,
             welcome_text: settings.welcome_text,
             default_project,
+            passwords: settings.passwords,
+            invitations: settings.invitations,
+            language: settings.language,
+            colour: settings.colour,
+            support_email: settings.support_email,
         }
     }
 
@@ -71,6 +89,11 @@ impl SettingsTable {
             show_last_sign_in: self.show_last_sign_in,
             welcome_text: self.welcome_text.clone(),
             default_project,
+            passwords: self.passwords.clone(),
+            invitations: self.invitations.clone(),
+            language: self.language,
+            colour: self.colour.clone(),
+            support_email: self.support_email.clone(),
         }
     }
 }

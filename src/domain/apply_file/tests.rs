@@ -196,7 +196,10 @@ fn a_binding_has_one_holder_and_a_window() {
 #[test]
 fn passwords_and_secrets_come_from_one_place_and_never_print() {
     assert!(refused("state =", "password_env = \"X\"\n  state =").concat().contains("can't both be given"));
-    assert!(refused("$argon2id$", "$2b$").concat().contains("must be an Argon2 hash"));
+    assert!(refused("$argon2id$", "$2b$").concat().contains("password_hash: this hash is damaged"));
+    assert!(refused("$argon2id$", "md5$").concat().contains("password_hash: this is no hash that Muster knows"));
+    let bcrypt = "$2b$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e";
+    assert!(refused("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", bcrypt).is_empty());
     let public = refused("organisation = \"acme\"", "secret_env = \"S\"\nauth_method = \"none\"");
     assert_eq!(public, ["application \"shop\": secret_env: none has no secret"]);
     let printed = format!("{:?}", ApplyFile::parse(WORLD).expect("a good file"));
@@ -244,6 +247,9 @@ fn settings_are_exact_and_an_absent_table_is_none() {
     let faults = ApplyFile::parse(&none).map(|_| ()).expect_err("no session at all").to_string();
     assert!(faults.contains("organisation \"acme\", settings: max_sessions:"), "{faults}");
     assert!(ApplyFile::parse(WORLD).expect("a good file").organisations[0].settings.is_none());
+    let short = ALL.replace("min_length = 14", "min_length = 5");
+    let faults = ApplyFile::parse(&short).map(|_| ()).expect_err("too short").to_string();
+    assert!(faults.contains("organisation \"acme\", settings: passwords.min_length:"), "{faults}");
     let empty: SettingsTable = toml::from_str("").expect("an empty table");
     assert_eq!(empty.settings(None), crate::domain::settings::OrgSettings::default());
 }

@@ -5,11 +5,13 @@ use std::fmt::{Display, Write as _};
 
 use super::application::defaults;
 use super::{
-    AlertTable, ApplicationTable, ApplyFile, BindingTable, GroupTable, OrganisationTable, PersonAccess, PersonState,
-    PersonTable, ServiceAccountTable, SettingsTable,
+    AlertTable, ApplicationTable, ApplyFile, BindingTable, GroupTable, InvitationTable, OrganisationTable,
+    PersonAccess, PersonState, PersonTable, ServiceAccountTable, SettingsTable,
 };
 use crate::domain::oauth::application::{ApplicationState, GrantType};
 use crate::domain::oidc::claims::Address;
+use crate::domain::people::invitation;
+use crate::domain::people::password::PasswordPolicy;
 use crate::domain::settings::{OwnData, UserVisibility};
 
 /// A list that would be longer in one line has a line for each of its texts.
@@ -147,6 +149,7 @@ fn organisation(page: &mut Page, table: &OrganisationTable) {
     table.groups.iter().for_each(|table| group(page, table));
     table.service_accounts.iter().for_each(|table| service_account(page, table));
     table.bindings.iter().for_each(|table| binding(page, table));
+    table.invitations.iter().for_each(|table| invited(page, table));
     table.alerts.iter().for_each(|table| alert(page, table));
 }
 
@@ -167,6 +170,34 @@ fn settings(page: &mut Page, table: &SettingsTable) {
     page.line("show_last_sign_in", table.show_last_sign_in);
     page.text("welcome_text", &table.welcome_text);
     page.optional("default_project", table.default_project.as_ref());
+    page.line("passwords", passwords(&table.passwords));
+    page.line("invitations", invitations(&table.invitations));
+    page.optional("language", table.language.map(|language| language.to_string()).as_ref());
+    page.text("colour", &table.colour);
+    page.text("support_email", &table.support_email);
+}
+
+/// The preset, and what is set otherwise.
+fn passwords(policy: &PasswordPolicy) -> String {
+    let numbers = [
+        ("min_length", policy.min_length),
+        ("max_length", policy.max_length),
+        ("kinds", policy.kinds),
+        ("history", policy.history),
+        ("expiry_days", policy.expiry_days),
+        ("min_age_minutes", policy.min_age_minutes),
+        ("max_identical_run", policy.max_identical_run),
+    ];
+    let mut parts = vec![format!("preset = {}", quoted(policy.preset.as_str()))];
+    parts.extend(numbers.into_iter().filter_map(|(key, number)| Some(format!("{key} = {}", number?))));
+    parts.extend(policy.no_sequences.map(|refused| format!("no_sequences = {refused}")));
+    format!("{{ {} }}", parts.join(", "))
+}
+
+fn invitations(rules: &invitation::Rules) -> String {
+    let domains: Vec<String> = rules.domains.iter().map(|pattern| quoted(pattern)).collect();
+    let (domains, days, link_days) = (domains.join(", "), rules.days, rules.link_days);
+    format!("{{ domains = [{domains}], days = {days}, link_days = {link_days} }}")
 }
 
 const fn own_data(data: OwnData) -> &'static str {
@@ -264,6 +295,17 @@ fn binding(page: &mut Page, table: &BindingTable) {
     page.text("role", &table.role);
     page.optional("not_before", table.not_before.and_then(super::Moment::text).as_ref());
     page.optional("not_after", table.not_after.and_then(super::Moment::text).as_ref());
+}
+
+fn invited(page: &mut Page, table: &InvitationTable) {
+    page.table("[[organisation.invitation]]");
+    page.text("email", &table.email);
+    page.text("name", &table.name);
+    page.optional("given_name", table.given_name.as_ref());
+    page.optional("family_name", table.family_name.as_ref());
+    page.optional("language", table.language.map(|language| language.to_string()).as_ref());
+    page.filled("groups", &table.groups);
+    page.filled("roles", &table.roles);
 }
 
 fn alert(page: &mut Page, table: &AlertTable) {

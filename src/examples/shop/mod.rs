@@ -13,6 +13,7 @@
 mod backchannel;
 mod board;
 mod id_token;
+mod mailbox;
 mod oidc;
 mod pages;
 mod person;
@@ -84,6 +85,37 @@ pub trait Admin: Send + Sync {
     /// # Errors
     /// Words for people, when the user may not or the row is unknown.
     async fn give(&self, acting_user_id: &str, key: &str) -> Result<ReceiptText, String>;
+
+    /// What was written to people, the newest first.
+    async fn mails(&self) -> Vec<DemoMail> {
+        Vec::new()
+    }
+}
+
+/// A message to a person that did not leave the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DemoMail {
+    /// What names it in an address.
+    pub name: String,
+    /// Who gets it.
+    pub to: String,
+    /// Its subject.
+    pub subject: String,
+    /// When it was written.
+    pub date: String,
+    /// Its text.
+    pub lines: Vec<MailLine>,
+    /// Its HTML, if it has any.
+    pub html: Option<String>,
+}
+
+/// A line of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailLine {
+    /// What it says.
+    pub text: String,
+    /// Whether it is an address of Muster's, and nothing else.
+    pub link: bool,
 }
 
 /// What the roles board shows.
@@ -192,6 +224,8 @@ pub fn router_with(shop: Shop, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -
         .route("/signed-out", get(routes::signed_out))
         .route("/backchannel-logout", post(backchannel::receive))
         .route("/admin/roles", get(board::show).post(board::act))
+        .route("/mail", get(mailbox::list))
+        .route("/mail/{name}", get(mailbox::html))
         .route("/shop.css", get(pages::style))
         .fallback(routes::nothing_here)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

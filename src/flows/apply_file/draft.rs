@@ -18,8 +18,8 @@ use crate::store::orgs::predefined_groups;
 /// The changes, by phase.
 ///
 /// Bindings go before what they hang on, and what goes goes before what comes, so that names, keys and addresses are
-/// free again. The owner of before goes last, for another one must be in place. What speaks of applications comes after
-/// those of the file.
+/// free again. The owner of before goes last, for another one must be in place; people are invited when everything is
+/// there that they may be invited to. What speaks of applications comes after those of the file.
 #[derive(Default)]
 pub(super) struct Steps {
     pub make: Vec<Change>,
@@ -29,14 +29,15 @@ pub(super) struct Steps {
     pub groups: Vec<Change>,
     pub bind: Vec<Change>,
     pub last: Vec<Change>,
+    pub invite: Vec<Change>,
     pub after_applications: Vec<Change>,
 }
 
 impl Steps {
     /// The changes that come before those of applications, and those that come after.
     pub fn in_order(self) -> (Vec<Change>, Vec<Change>) {
-        let Self { make, unbind, remove, people, groups, bind, last, after_applications } = self;
-        let before = [make, unbind, remove, people, groups, bind, last].into_iter().flatten().collect();
+        let Self { make, unbind, remove, people, groups, bind, last, invite, after_applications } = self;
+        let before = [make, unbind, remove, people, groups, bind, last, invite].into_iter().flatten().collect();
         (before, after_applications)
     }
 }

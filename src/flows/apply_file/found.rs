@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::access::{Binding, Role, Scope};
 use crate::domain::apply_file::OrganisationTable;
 use crate::domain::people::identifier;
+use crate::domain::people::invitation::State;
 use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
 use crate::domain::settings::OrgSettings;
 use crate::kernel::fold;
@@ -14,6 +15,7 @@ use crate::store::bindings::{self, OwnRole};
 use crate::store::bundles::{self, Bundle};
 use crate::store::db::{Conn, Result};
 use crate::store::groups::{self, Group};
+use crate::store::invitations::{self, Invitation};
 use crate::store::orgs::{self, Org, Project};
 use crate::store::people_read::{self, Person};
 use crate::store::service_accounts::{self, ServiceAccount};
@@ -80,6 +82,8 @@ pub(crate) struct Found {
     pub service_accounts: Vec<ServiceAccount>,
     pub bundles: Vec<Bundle>,
     pub alerts: Vec<Alert>,
+    /// Those that were not answered yet; some may be over.
+    pub invitations: Vec<Invitation>,
 }
 
 impl Found {
@@ -106,6 +110,9 @@ impl Found {
             alerts: alerts::of_org(conn, &org.id).await?,
             ..Self::default()
         };
+        for state in [State::Processing, State::Pending] {
+            found.invitations.extend(invitations::list(conn, &org.id, Some(state), None, i64::MAX).await?);
+        }
         for group in groups::of_org(conn, &org.id).await? {
             let members = groups::member_ids(conn, &group.id).await?.into_iter().collect();
             found.groups.insert(fold::key(&group.name), KnownGroup { group, members });

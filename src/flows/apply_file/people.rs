@@ -9,12 +9,16 @@ use crate::domain::access::Subject;
 use crate::domain::apply_file::{ANY_APPLICATION, FileFault, PersonAccess, PersonState, PersonTable};
 use crate::domain::change::{Change, NewUser};
 use crate::domain::people::identifier;
-use crate::domain::people::password::{self, Rules};
+use crate::domain::people::password::{self, About, Rules};
 use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
 use crate::domain::source::Source;
 use crate::kernel::id::{ApplicationId, MembershipId, UserId};
 use crate::kernel::secret::Secret;
+use crate::outside::hasher::Hasher;
 use crate::store::users;
+
+/// What is made up has at least so many characters: nobody is asked to change it.
+const MADE_UP: usize = 16;
 
 /// Plans the organisation's people, and names them for what follows.
 pub(super) async fn plan(planner: &mut Planner<'_>, draft: &mut Draft<'_>) -> Result<(), PlanError> {
@@ -124,6 +128,7 @@ async fn create(
         },
         source: Source::Local,
         password,
+        must_change: false,
     })));
     if by_keys {
         draft.steps.people.push(Change::SetAccessType { user: user.clone(), access: AccessType::Key });
@@ -148,15 +153,17 @@ async fn first_password(
     person: &PersonTable,
 ) -> Result<String, PlanError> {
     if let Some(hash) = &person.password_hash {
-        return Ok(hash.expose().to_owned());
+        return brought(draft, person, hash);
     }
     if let Some(name) = &person.password_env {
         let password = planner.variable(name);
-        check(person, &password)?;
-        return Ok(planner.hash(password).await?);
+        check(draft, person, &password)?;
+        return Ok(planner.hash(&password).await?);
     }
-    let password = planner.made_up_password();
-    let hash = planner.hash(password.clone()).await?;
+    let rules = rules(draft);
+    let rules = Rules { least: rules.least.max(MADE_UP), ..rules };
+    let password = password::generate(&*planner.app.chance, &rules, &about(draft, person));
+    let hash = planner.hash(&password).await?;
     let mut label = format!("password of {}", person.user_name);
     if planner.several_orgs {
         label = format!("{label} of {}", draft.table.slug);
@@ -187,7 +194,7 @@ async fn update(
             draft.steps.people.push(Change::SetAccessType { user: user.clone(), access });
         }
         if let Some(password) = changed_password(planner, draft, person, known).await? {
-            draft.steps.people.push(Change::ResetPassword { user: user.clone(), password });
+            draft.steps.people.push(Change::ResetPassword { user: user.clone(), password, must_change: false });
         }
     }
     let Some(member) = &known.member else {
@@ -263,17 +270,20 @@ async fn changed_password(
     let stored =
         candidates.into_iter().find(|candidate| candidate.id == known.user.id).and_then(|found| found.password);
     if let Some(hash) = &person.password_hash {
-        return Ok((stored.as_deref() != Some(hash.expose())).then(|| hash.expose().to_owned()));
+        let brought = brought(draft, person, hash)?;
+        let renewed = stored.as_deref().is_some_and(is_ours) && !is_ours(&brought);
+        return Ok((!renewed && stored.as_ref() != Some(&brought)).then_some(brought));
     }
     let Some(name) = &person.password_env else {
         return Ok(None);
     };
     let password = planner.variable(name);
-    if stored.is_some() && planner.app.hasher.verify(stored, password.clone()).await?.matches {
+    let normal = Secret::presented(password::normalise(password.expose()));
+    if stored.is_some() && planner.app.hasher.verify(stored, normal).await?.matches {
         return Ok(None);
     }
-    check(person, &password)?;
-    Ok(Some(planner.hash(password).await?))
+    check(draft, person, &password)?;
+    Ok(Some(planner.hash(&password).await?))
 }
 
 /// Somebody whom the file does not name: goes where it prunes, and can be named in its lists where it doesn't.
@@ -298,12 +308,40 @@ fn unnamed(draft: &mut Draft<'_>, known: &Known) {
     phase.extend(changes);
 }
 
-/// A password that a file brings keeps the rules, but for the longest length: machines make longer ones.
-fn check(person: &PersonTable, password: &Secret) -> Result<(), PlanError> {
-    let about = [Some(person.user_name.as_str()), person.phone.as_deref(), person.email.as_deref()];
-    let about: Vec<&str> = about.into_iter().flatten().collect();
-    let rules = Rules { most: Rules::OPERATOR.most, ..Rules::CLOUD_IAM };
-    match password::check(&rules, password.expose(), &about).first() {
+/// A hash that a file brings, if we could ever try a password against it.
+fn brought(draft: &Draft<'_>, person: &PersonTable, hash: &Secret) -> Result<String, PlanError> {
+    let text = hash.expose();
+    let fault = |reason| FileFault {
+        table: draft.table.label_of("person", &person.user_name),
+        reason: format!("password_hash: {reason}"),
+    };
+    Hasher::understands(text).map(|()| text.to_owned()).map_err(|reason| fault(reason).into())
+}
+
+/// Whether a hash is of the kind that sign-ins make of those that other systems made.
+fn is_ours(hash: &str) -> bool {
+    hash.starts_with("$argon2")
+}
+
+/// The organisation's rules as the file leaves them, but for the longest length: machines make longer ones.
+fn rules(draft: &Draft<'_>) -> Rules {
+    let policy = draft.table.settings.as_ref().map_or(&draft.found.settings.passwords, |table| &table.passwords);
+    let rules = policy.rules();
+    Rules { most: rules.most.max(Rules::OPERATOR.most), ..rules }
+}
+
+fn about(draft: &Draft<'_>, person: &PersonTable) -> About {
+    About {
+        user_name: person.user_name.clone(),
+        email: person.email.clone(),
+        phone: person.phone.clone(),
+        words: vec![draft.table.name.clone(), draft.table.slug.clone()],
+    }
+}
+
+/// A password that a file brings keeps the rules.
+fn check(draft: &Draft<'_>, person: &PersonTable, password: &Secret) -> Result<(), PlanError> {
+    match password::check(&rules(draft), password.expose(), &about(draft, person)).first() {
         Some(shortfall) => {
             let reason = format!("the password falls short: {shortfall}");
             Err(FileFault { table: format!("person \"{}\"", person.user_name), reason }.into())

@@ -1,10 +1,14 @@
 //! Appends to the audit record, and puts a message into the outbox for every alert rule that the row fits.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::Refusal;
 use crate::domain::alert::{Channel, Seen};
 use crate::domain::change::Change;
+use crate::domain::language::Language;
+use crate::domain::mail::{Address, Mail, Template};
 use crate::flows::audit::moment;
 use crate::kernel::id::{AuditId, OrgId, OutboxId};
 use crate::outside::relying_party::{RelyingParty, SendError};
@@ -44,10 +48,12 @@ pub async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
         if !alert.rule.filter.fits(&seen) {
             continue;
         }
-        let event = event(&id, org, entry);
         match alert.rule.channel {
             Channel::Webhook { .. } => {
-                put(tx, entry, alert.id.into_string(), Message::Webhook { event }).await?;
+                let message = Message::Webhook { event: event(&id, org, entry) };
+                let receiver = alert.id.into_string();
+                let row = NewRow { id: OutboxId::fresh(), receiver, change: entry.change.cloned(), message };
+                outbox::put(tx, &row, entry.at).await?;
             }
             Channel::Mail { mut to } => {
                 if to.is_empty() {
@@ -57,8 +63,7 @@ pub async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
                     if outbox::waiting_mail(tx, &address).await? >= MOST_WAITING {
                         continue; // whoever has not got the twenty before is not helped by one more
                     }
-                    let message = Message::Mail { rule: alert.name.clone(), event: event.clone() };
-                    put(tx, entry, address, message).await?;
+                    outbox::put_mail(tx, mail(&alert.name, address, org, entry), entry.change, None, entry.at).await?;
                 }
             }
         }
@@ -66,9 +71,19 @@ pub async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn put(tx: &mut Tx, entry: &Entry<'_>, receiver: String, message: Message) -> Result<()> {
-    let row = NewRow { id: OutboxId::fresh(), receiver, change: entry.change.cloned(), message };
-    outbox::put(tx, &row, entry.at).await
+/// What somebody is told by mail. Its language is the organisation's, which is read when it is sent.
+fn mail(rule: &str, address: String, org: &OrgId, entry: &Entry<'_>) -> Mail {
+    let said = [
+        ("rule", rule.to_owned()),
+        ("event", entry.kinds.join(", ")),
+        ("actor", entry.actor.to_owned()),
+        ("action", entry.action.to_owned()),
+        ("outcome", entry.outcome().to_owned()),
+        ("at", entry.at.to_string()),
+    ];
+    let values: BTreeMap<String, String> = said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let (to, language) = (Address::Email(address), Language::default());
+    Mail { template: Template::Alert, to, language, org: Some(org.clone()), values, sealed: None }
 }
 
 /// What is told of a row: what happened and to whom, and where to read more.

@@ -2,6 +2,7 @@
 
 use crate::domain::access::{Binding, Scope, Subject};
 use crate::domain::change::Change;
+use crate::domain::mail::Purpose;
 
 /// The line.
 #[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
@@ -22,6 +23,22 @@ pub fn line(change: &Change) -> String {
         Change::SetProfile { user_name, .. } => format!("change profile of {user_name}"),
         Change::SetUserState { user, state } => format!("set user {user} to {state}"),
         Change::ResetPassword { user, .. } => format!("reset password of {user}"),
+        Change::SendLink { user, link } => match link.purpose {
+            Purpose::SetPassword => format!("send a link for the first password to {user}"),
+            Purpose::ResetPassword => format!("send a link for a new password to {user}"),
+            Purpose::ConfirmEmail => format!("send a link for a new e-mail address to {user}"),
+            Purpose::Invitation | Purpose::ConfirmAccount => format!("send a link to {user}"),
+        },
+        Change::SendRegistrationLink { .. } => "send a link for a new account".to_owned(),
+        Change::SetPasswordByLink { user, .. } => format!("set password of {user} by a link"),
+        Change::ChangePassword { user, .. } => format!("change password of {user}"),
+        Change::ConfirmEmail { user, .. } => format!("confirm e-mail address of {user}"),
+        Change::SelfRegister { user, .. } => format!("register user {}", user.id),
+        Change::Invite(new) => format!("invite {}", new.email),
+        Change::ResendInvitation { invitation, .. } => format!("send invitation {invitation} again"),
+        Change::CancelInvitation { invitation, .. } => format!("cancel invitation {invitation}"),
+        Change::DeclineInvitation { invitation, .. } => format!("decline invitation {invitation}"),
+        Change::AcceptInvitation { invitation, user, .. } => format!("accept invitation {invitation} for {user}"),
         Change::AddMember { user, org, .. } => format!("add {user} to {org}"),
         Change::SetMemberState { member, state, .. } => format!("set member {member} to {state}"),
         Change::EndSessions { member, .. } => format!("end sessions of member {member}"),
@@ -82,6 +99,7 @@ pub fn line(change: &Change) -> String {
 }
 
 /// The machine's word for a change, a noun and a verb: what the audit record and alerts are filtered by. It never changes.
+#[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub const fn kind(change: &Change) -> &'static str {
     match change {
         Change::CreateOrg { .. } => "org.create",
@@ -101,6 +119,17 @@ pub const fn kind(change: &Change) -> &'static str {
         Change::SetUserState { .. } => "user.set_state",
         Change::SetAccessType { .. } => "user.set_access_type",
         Change::ResetPassword { .. } => "user.reset_password",
+        Change::SendLink { .. } => "user.send_link",
+        Change::SetPasswordByLink { .. } => "user.set_password",
+        Change::ChangePassword { .. } => "user.change_password",
+        Change::ConfirmEmail { .. } => "user.confirm_email",
+        Change::SelfRegister { .. } => "user.register",
+        Change::SendRegistrationLink { .. } => "user.send_registration_link",
+        Change::Invite(_) => "invitation.create",
+        Change::ResendInvitation { .. } => "invitation.resend",
+        Change::CancelInvitation { .. } => "invitation.cancel",
+        Change::DeclineInvitation { .. } => "invitation.decline",
+        Change::AcceptInvitation { .. } => "invitation.accept",
         Change::AddMember { .. } => "member.add",
         Change::SetMemberState { .. } => "member.set_state",
         Change::RestrictMember { .. } => "member.restrict",
@@ -177,6 +206,7 @@ pub fn targets(changes: &[Change]) -> Vec<String> {
     targets
 }
 
+#[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 fn named_ids(change: &Change) -> Vec<String> {
     let one = |id: &dyn std::fmt::Display| vec![id.to_string()];
     match change {
@@ -188,6 +218,7 @@ fn named_ids(change: &Change) -> Vec<String> {
         | Change::SetOrgState { .. }
         | Change::ExpectVersion { .. }
         | Change::EndWindows { .. }
+        | Change::SendRegistrationLink { .. }
         | Change::UseSetupLink { .. } => Vec::new(),
         Change::TransferOwnership { to, .. } => one(to),
         Change::CreateProject { project, .. }
@@ -197,7 +228,19 @@ fn named_ids(change: &Change) -> Vec<String> {
         Change::SetProfile { user, .. }
         | Change::SetUserState { user, .. }
         | Change::SetAccessType { user, .. }
-        | Change::ResetPassword { user, .. } => one(user),
+        | Change::ResetPassword { user, .. }
+        | Change::SendLink { user, .. }
+        | Change::SetPasswordByLink { user, .. }
+        | Change::ChangePassword { user, .. }
+        | Change::ConfirmEmail { user, .. } => one(user),
+        Change::SelfRegister { user, .. } => one(&user.id),
+        Change::Invite(new) => one(&new.id),
+        Change::ResendInvitation { invitation, .. }
+        | Change::CancelInvitation { invitation, .. }
+        | Change::DeclineInvitation { invitation, .. } => one(invitation),
+        Change::AcceptInvitation { invitation, user, member, .. } => {
+            vec![invitation.to_string(), member.to_string(), user.to_string()]
+        }
         Change::AddMember { member, user, .. } => vec![member.to_string(), user.to_string()],
         Change::SetMemberState { member, .. }
         | Change::RestrictMember { member, .. }

@@ -8,6 +8,7 @@ mod alerts;
 mod authorise;
 mod carry_out;
 mod describe;
+mod mails;
 mod orgs_of;
 mod pictures;
 
@@ -16,13 +17,19 @@ use std::collections::BTreeSet;
 use crate::app::App;
 use crate::domain::access::Verdict;
 use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Origin, Receipt};
-use crate::flows::end_sessions;
+use crate::domain::language::Language;
+use crate::flows::{end_sessions, links};
 use crate::kernel::id::{ChangeId, MembershipId, OrgId};
 use crate::kernel::time::UnixMillis;
 use crate::outside::relying_party::RelyingParty;
 use crate::store::access_edit::{AccessEdit, Outcome};
 use crate::store::db::Tx;
-use crate::store::{audit, orgs, repeatable};
+use crate::store::{audit, orgs, outbox, repeatable};
+
+pub(super) use mails::of_key;
+
+/// What Muster itself does when a connection takes people away: that does not wait for an ownership to be transferred.
+const DEPROVISIONED: &str = "deprovisioned";
 
 /// Why a change was refused. Nothing was written but an audit row.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +128,8 @@ pub async fn change_access_from(
     mode: Mode,
 ) -> Result<Receipt, Refusal> {
     let now = app.now();
-    let asked = Asked { actor: actor.clone(), origin: origin.clone(), mode, now };
+    let language = links::fallback(app);
+    let asked = Asked { actor: actor.clone(), origin: origin.clone(), mode, now, language };
     let (told, refused) = (asked.clone(), Refused::of(&changes));
     let callable = app.relying_party.clone();
     let outcome = app.db.write(move |tx| Box::pin(carry(tx, asked, changes, callable))).await;
@@ -149,6 +157,8 @@ struct Asked {
     origin: Origin,
     mode: Mode,
     now: UnixMillis,
+    /// The language of mails to people whose own isn't known.
+    language: Language,
 }
 
 /// What was asked for, as a refusal records it.
@@ -176,17 +186,20 @@ impl Refused {
 }
 
 async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: RelyingParty) -> Result<Receipt, Refusal> {
-    let Asked { actor, origin, mode, now } = asked;
+    let Asked { actor, origin, mode, now, language } = asked;
     let orgs = orgs_of::all(tx, &changes).await?;
     let mut edit = AccessEdit::open(tx, &orgs, now).await?;
     edit.set_author(actor.label());
     let mut acts = Vec::new();
-    let deprovisioning = matches!(actor, Actor::System(why) if why != "unused");
+    let deprovisioning = actor == Actor::System(DEPROVISIONED);
+    authorise::check_together(&actor, &changes)?;
     let mut aside = end_sessions::Aside { deprovisioning, ..end_sessions::Aside::default() };
     let mut pictures = pictures::Pictures::default();
+    let mut noted = mails::Before::new(language);
     for change in &changes {
         authorise::check(&mut edit, &actor, change).await?;
         alerts::check_address(&callable, change)?;
+        noted.note(edit.conn(), change).await?;
         let before = pictures.before(edit.conn(), change).await?;
         if carry_out::one(&mut edit, change, &mut aside).await? {
             acts.push(describe::line(change));
@@ -201,6 +214,10 @@ async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: Relyin
     let receipt =
         Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
     keep(tx, &receipt, &orgs, &changes, &origin, pictures).await?;
+    mails::put(tx, &receipt, &changes, noted, now).await?;
+    for (mail, invitation) in aside.mails {
+        outbox::put_mail(tx, mail, Some(&receipt.id), invitation.as_ref(), now).await?;
+    }
     if mode == Mode::DryRun {
         tx.undo();
     }
@@ -310,7 +327,8 @@ pub async fn record_denial(
 ) {
     let (org, act) = asked;
     let needs = code.to_owned();
-    let by = Asked { actor: actor.clone(), origin: origin.clone(), mode: Mode::Act, now: app.now() };
+    let language = links::fallback(app);
+    let by = Asked { actor: actor.clone(), origin: origin.clone(), mode: Mode::Act, now: app.now(), language };
     let refused = Refused { org, lines: act.clone(), kinds: vec!["request.denied"], targets: Vec::new() };
     record_refusal(app, by, refused, &Refusal::Denied { act, needs }).await;
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::domain::change::Change;
 use crate::kernel::id::OrgId;
 use crate::store::db::{Conn, Result};
-use crate::store::memberships;
+use crate::store::{memberships, users};
 
 /// The organisation that a change names.
+#[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub fn named(change: &Change) -> Option<&OrgId> {
     match change {
         Change::CreateOrg { org, .. }
@@ -53,13 +54,24 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         | Change::RemoveBundle { org, .. }
         | Change::PutAlert { org, .. }
         | Change::RemoveAlert { org, .. }
+        | Change::ResendInvitation { org, .. }
+        | Change::CancelInvitation { org, .. }
+        | Change::DeclineInvitation { org, .. }
+        | Change::AcceptInvitation { org, .. }
         | Change::EndWindows { org } => Some(org),
+        Change::Invite(new) => Some(&new.org),
         Change::PutApplication(application) => application.org.as_ref(),
         Change::CreateUser(user) => user.kind.org(),
         Change::SetProfile { .. }
         | Change::SetUserState { .. }
         | Change::SetAccessType { .. }
         | Change::ResetPassword { .. }
+        | Change::SendLink { .. }
+        | Change::SetPasswordByLink { .. }
+        | Change::ChangePassword { .. }
+        | Change::ConfirmEmail { .. }
+        | Change::SelfRegister { .. }
+        | Change::SendRegistrationLink { .. }
         | Change::RemoveApplication { .. }
         | Change::UseSetupLink { .. } => None,
     }
@@ -73,8 +85,15 @@ pub async fn all(conn: &mut Conn, changes: &[Change]) -> Result<BTreeSet<OrgId>>
             Change::SetProfile { user, .. }
             | Change::SetUserState { user, .. }
             | Change::SetAccessType { user, .. }
-            | Change::ResetPassword { user, .. } => {
+            | Change::ResetPassword { user, .. }
+            | Change::SetPasswordByLink { user, .. }
+            | Change::ChangePassword { user, .. }
+            | Change::ConfirmEmail { user, .. } => {
                 orgs.extend(memberships::all_of_user(conn, user).await?.into_iter().map(|(org, _)| org));
+            }
+            // It alters nothing yet: the organisation that the account belongs to judges who may ask for it.
+            Change::SendLink { user, .. } => {
+                orgs.extend(users::find(conn, user).await?.and_then(|found| found.kind.org().cloned()));
             }
             _ => {}
         }

@@ -23,7 +23,7 @@ pub fn user_code_digest(app: &App, code: &UserCode) -> Digest {
 /// Counts a try under a key, before anything is looked at; the seconds to wait when there were more than `most` within
 /// `window` milliseconds. The counters are this node's own, bounded, and lost at a restart: they slow guessing down
 /// that has 2³⁵ codes before it and ten minutes.
-fn count(app: &App, key: &str, most: u32, window: i64) -> Option<i64> {
+pub(super) fn count(app: &App, key: &str, most: u32, window: i64) -> Option<i64> {
     let now = app.now();
     let entry = app.tries.entry_by_ref(key).and_upsert_with(|before| match before.map(moka::Entry::into_value) {
         Some((since, count)) if now.since(since) < window => (since, count.saturating_add(1)),
@@ -42,7 +42,7 @@ fn forgive(app: &App, key: &str) {
 }
 
 /// Whose tries count together: an IPv4 address, or a network of 64 bits, which one customer has to itself.
-fn network(address: &str) -> String {
+pub(super) fn network(address: &str) -> String {
     match address.parse() {
         Ok(IpAddr::V6(ip)) => {
             let [a, b, c, d, ..] = ip.segments();

@@ -123,6 +123,8 @@ impl AccessEdit<'_> {
         for sql in [
             "DELETE FROM bindings WHERE group_id = $1",
             "DELETE FROM group_members WHERE group_id = $1",
+            // Whoever is invited into it comes without it.
+            "DELETE FROM invitation_groups WHERE group_id = $1",
             "DELETE FROM groups WHERE id = $1",
         ] {
             self.tx.query(sql).bind(group.as_str().to_owned()).execute().await?;

@@ -12,7 +12,7 @@ use crate::domain::source::Source;
 use crate::kernel::id::{ApplicationId, MembershipId, OrgId, ProjectId, UserId};
 use crate::store::db::{Result, corrupt};
 use crate::store::picture::Count;
-use crate::store::{bindings, memberships, users};
+use crate::store::{bindings, links, memberships, users};
 
 impl AccessEdit<'_> {
     /// Makes an account; `Taken` when its user name, e-mail or phone identifies somebody else in its realm.
@@ -26,8 +26,8 @@ impl AccessEdit<'_> {
         self.tx
             .query(
                 "INSERT INTO users (id, kind, org_id, realm, user_name, email, phone, name, profile, state, source, password,
-                 must_change, failures, failures_since, locked_until, created_at, updated_at, project_id)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, FALSE, 0, 0, 0, $13, $13, $14)",
+                 must_change, failures, failures_since, locked_until, created_at, updated_at, project_id, password_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $15, 0, 0, 0, $13, $13, $14, $16)",
             )
             .bind(user.id.as_str().to_owned())
             .bind(user.kind.word())
@@ -43,6 +43,8 @@ impl AccessEdit<'_> {
             .bind(user.password.clone())
             .bind(at)
             .bind(project)
+            .bind(user.must_change)
+            .bind(user.password.as_ref().map(|_| at))
             .execute()
             .await?;
         if user.kind.project().is_some() {
@@ -146,38 +148,22 @@ impl AccessEdit<'_> {
             .execute()
             .await?;
         if state == UserState::Deleted {
-            // The identifiers are free again; the id never is.
-            self.tx
-                .query("DELETE FROM identifiers WHERE user_id = $1")
-                .bind(user.as_str().to_owned())
-                .execute()
-                .await?;
-            self.tx
-                .query("UPDATE users SET password = NULL, profile = '{}', email = NULL, phone = NULL WHERE id = $1")
-                .bind(user.as_str().to_owned())
-                .execute()
-                .await?;
+            self.erase(user).await?;
         }
         Ok(Written::Done)
     }
 
-    /// Sets an account's password and ends everything that the old one opened.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn reset_password(&mut self, user: &UserId, password: &str) -> Result<Written> {
-        for (org, member) in memberships::all_of_user(self.tx, user).await? {
-            self.touch(&org, &[member], Cause::Barred).await?;
+    /// Erases what is known of the person of an account that is deleted. The identifiers are free again; the id never is.
+    async fn erase(&mut self, user: &UserId) -> Result<()> {
+        for sql in [
+            "DELETE FROM identifiers WHERE user_id = $1",
+            "DELETE FROM password_history WHERE user_id = $1",
+            "DELETE FROM known_browsers WHERE user_id = $1",
+            "UPDATE users SET password = NULL, profile = '{}', email = NULL, phone = NULL WHERE id = $1",
+        ] {
+            self.tx.query(sql).bind(user.as_str().to_owned()).execute().await?;
         }
-        let rows = self
-            .tx
-            .query("UPDATE users SET password = $2, failures = 0, locked_until = 0, updated_at = $3 WHERE id = $1")
-            .bind(user.as_str().to_owned())
-            .bind(password.to_owned())
-            .bind(self.at.0)
-            .execute()
-            .await?;
-        Ok(Written::from_rows(rows, Written::Missing))
+        links::forget_addresses(self.tx, user).await
     }
 
     /// Makes an account a member; its counters begin at 1.
@@ -312,6 +298,9 @@ impl AccessEdit<'_> {
             for (org, member) in memberships::all_of_user(self.tx, user).await? {
                 self.touch(&org, &[member], Cause::Barred).await?;
             }
+        }
+        if access == AccessType::Key {
+            users::keep_password(self.tx, user, self.at).await?;
         }
         self.tx
             .query(

@@ -10,12 +10,15 @@
 //! COMMITTED, and nobody would end the session. The organisation's row is the lock that makes them take turns.
 
 mod groups;
+mod invitations;
 mod members;
 mod notices;
 mod orgs;
+mod passwords;
 mod roles;
 mod tools;
 
+pub use invitations::Renewed;
 pub use tools::NewServiceAccount;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use crate::domain::access::reach::Reach;
 use crate::domain::change::{Actor, Origin};
 use crate::domain::settings::OrgSettings;
-use crate::kernel::id::{MembershipId, OrgId, ProjectId, UserId};
+use crate::kernel::id::{EntryId, MembershipId, OrgId, ProjectId, UserId};
 use crate::store::memberships::Membership;
 
 /// A request that has passed the gate.
@@ -21,6 +21,8 @@ pub struct Asked {
     pub user: UserId,
     /// The organisation of the token; `None` for the operator's.
     pub token_org: Option<OrgId>,
+    /// The session entry that the token came from; `None` for a tool.
+    pub entry: Option<EntryId>,
     /// Where it came from.
     pub origin: Origin,
     /// What the path names.

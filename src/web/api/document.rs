@@ -111,6 +111,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         "org" => "The organisation's id or slug.",
         "project" => "The project's id or key.",
         "user" => "The account's id, or its membership's.",
+        "organisation" => "The id or slug of the organisation that invites.",
         _ => "The id.",
     };
     names.map(|name| parameter("path", name, text(name))).collect()
@@ -123,7 +124,7 @@ fn write_parameters(method: &str) -> Vec<Value> {
         "header",
         "Idempotency-Key",
         "A text of the caller's own (1 to 255 visible characters): the same request with the \
-        same key is carried out once, and answered alike for a day. A secret is never answered twice.",
+        same key is carried out once, and answered alike for a day. A secret or a password is never answered twice.",
     );
     let mut all = vec![dry_run, key];
     if method != "POST" {

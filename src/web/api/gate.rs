@@ -183,6 +183,7 @@ async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> R
         return Err(unauthorized("invalid_token", "The token is for another resource.", BAD_TOKEN));
     }
     let auth_time = accepted.claims.get("auth_time").and_then(serde_json::Value::as_i64);
+    let entry = accepted.family.as_ref().map(|family| family.holding.sid.clone());
     let (actor, user, token_org) = match (accepted.tool, accepted.family) {
         (Some(tool), _) => {
             let within = (!tool.service).then_some(tool.project);
@@ -195,7 +196,7 @@ async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> R
         // An application's own token stands for nobody.
         (None, None) => return Err(Problem::user_required()),
     };
-    Ok((Asked { actor, user, token_org, origin, place: Place::default() }, auth_time))
+    Ok((Asked { actor, user, token_org, entry, origin, place: Place::default() }, auth_time))
 }
 
 async fn actor_of(conn: &mut Conn, user: &UserId) -> Result<Actor, Problem> {

@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use super::problem::Problem;
 use crate::app::App;
 use crate::domain::oauth::application::Application;
+use crate::domain::people::password::About;
+use crate::domain::people::user::Kind;
 use crate::flows::new_password::{self, Unfit};
 use crate::kernel::id::{ApplicationId, GroupId, OrgId};
 use crate::kernel::secret::Secret;
@@ -95,20 +97,50 @@ pub fn short(field: &str, entries: usize) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The hash of a password that somebody gives to another; `about` is the user name and then the contacts.
+/// The hash of the password that somebody gives to a new account. The organisation's words are looked up; `about` may
+/// bring more.
 ///
 /// # Errors
-/// 400 with everything in which it falls short; 429 when too many wait to be hashed.
-pub async fn password(app: &App, password: &str, about: &[&str]) -> Result<String, Problem> {
-    match new_password::hash(app, Secret::presented(password), about).await {
-        Ok(hash) => Ok(hash),
-        Err(Unfit::Short(found)) => {
-            let mut ways = found.iter().map(ToString::to_string);
-            let first = ways.next().unwrap_or_default();
-            Err(ways.fold(Problem::invalid("password", first), |problem, way| problem.with("password", way)))
+/// See [`unfit`].
+pub async fn password(app: &App, password: &str, whose: &Kind, mut about: About) -> Result<String, Problem> {
+    let mut conn = app.db.read().await?;
+    let rules = new_password::rules_of(app, &mut conn, whose).await?;
+    about.words.extend(new_password::words_of(&mut conn, whose).await?);
+    drop(conn);
+    new_password::hash(app, Secret::presented(password), &rules, &about).await.map_err(unfit)
+}
+
+/// The answer to a password that isn't taken: 400 with everything in which it falls short, each with its rule; 429 when
+/// too many wait to be hashed.
+#[must_use]
+pub fn unfit(why: Unfit) -> Problem {
+    const FIELD: &str = "password";
+    match why {
+        Unfit::Short(found) => {
+            let detail = "The password falls short of the rules.";
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid", detail);
+            found.iter().fold(problem, |problem, way| problem.with_rule(FIELD, way.rule(), way.to_string()))
         }
-        Err(Unfit::Busy(_)) => {
-            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", "Too many passwords wait; try again in a moment."))
+        Unfit::Busy(_) => {
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "busy", "Too many passwords wait; try again in a moment.")
         }
+        Unfit::Store(sqlx::Error::RowNotFound) => Problem::not_found("The user"),
+        Unfit::Store(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::people::password::Shortfall;
+
+    #[test]
+    fn every_broken_rule_is_named_for_programs_and_for_people() {
+        let problem = unfit(Unfit::Short(vec![Shortfall::Length(6, 32), Shortfall::Common]));
+        let body = serde_json::to_value(&*problem).unwrap();
+        let named = |row: usize, key: &str| body["invalid_parameters"][row][key].as_str().unwrap().to_owned();
+        assert_eq!((problem.status, body["invalid_parameters"].as_array().unwrap().len()), (400, 2));
+        assert_eq!((named(0, "field"), named(0, "rule")), ("password".to_owned(), "length".to_owned()));
+        assert_eq!((named(1, "rule"), named(0, "reason")), ("common".to_owned(), "Use 6 to 32 characters.".to_owned()));
     }
 }

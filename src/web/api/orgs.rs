@@ -18,6 +18,7 @@ use super::write::{self, Written};
 use crate::app::App;
 use crate::domain::change::{Change, NewUser};
 use crate::domain::oidc::claims::Profile;
+use crate::domain::people::password::About;
 use crate::domain::people::user::{Kind, MembershipState, OrgState, UserState};
 use crate::domain::source::Source;
 use crate::kernel::id::{MembershipId, OrgId, UserId};
@@ -214,9 +215,8 @@ async fn new_owner(app: &App, org: &OrgId, owner: NewOwner) -> Result<NewUser, P
     let password = match &owner.password {
         None => None,
         Some(text) => {
-            let about = [Some(owner.user_name.as_str()), owner.email.as_deref()];
-            let about: Vec<&str> = about.into_iter().flatten().collect();
-            Some(named::password(app, text, &about).await?)
+            let about = About { user_name: owner.user_name.clone(), email: owner.email.clone(), ..About::default() };
+            Some(named::password(app, text, &Kind::Managed(org.clone()), about).await?)
         }
     };
     Ok(NewUser {
@@ -232,6 +232,7 @@ async fn new_owner(app: &App, org: &OrgId, owner: NewOwner) -> Result<NewUser, P
         state: if password.is_some() { UserState::Active } else { UserState::Pending },
         source: Source::Local,
         password,
+        must_change: false,
     })
 }
 

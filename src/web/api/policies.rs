@@ -16,6 +16,8 @@ use super::tag;
 use super::write::{self, Written};
 use crate::app::App;
 use crate::domain::change::Change;
+use crate::domain::people::invitation;
+use crate::domain::people::password::PasswordPolicy;
 use crate::domain::settings::OrgSettings;
 use crate::kernel::id::OrgId;
 use crate::kernel::time::SECOND;
@@ -57,6 +59,50 @@ pub struct PoliciesBody {
     pub welcome_text: String,
     /// The id of the project that members begin with.
     pub default_project: Option<String>,
+    /// What passwords of its people must be like.
+    pub passwords: PasswordRulesBody,
+    /// Who may be invited, and how long invitations live.
+    pub invitations: InvitationRulesBody,
+    /// The language of mails to people whose own isn't known: `en` or `ko`; null is the instance's.
+    pub language: Option<String>,
+    /// The colour of buttons in mails and on pages, as `#rrggbb`; empty is Muster's own.
+    pub colour: String,
+    /// Whom people write to for help; empty is nobody.
+    pub support_email: String,
+}
+
+/// What passwords must be like: a preset, and what is set otherwise. Null is what the preset says.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PasswordRulesBody {
+    /// `cloud-iam` (6 to 32 characters of two kinds), `kakaocloud`, `konnect` or `nist` (15 characters of any kind).
+    pub preset: &'static str,
+    /// The fewest characters.
+    pub min_length: Option<u32>,
+    /// The most characters.
+    pub max_length: Option<u32>,
+    /// How many are needed of: capital letters, small letters, digits, symbols or spaces.
+    pub kinds: Option<u32>,
+    /// How many passwords of before can't be used again.
+    pub history: Option<u32>,
+    /// After how many days a password must be changed; 0 is never.
+    pub expiry_days: Option<u32>,
+    /// For how many minutes a new password is kept before its holder changes it; 0 is not at all.
+    pub min_age_minutes: Option<u32>,
+    /// How often the same character may stand in a row; 0 is any number.
+    pub max_identical_run: Option<u32>,
+    /// Whether three keys side by side, such as qwe or 321, are refused.
+    pub no_sequences: Option<bool>,
+}
+
+/// Who may be invited, and how long invitations live.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct InvitationRulesBody {
+    /// Patterns of addresses or domains that may be invited; empty is any.
+    pub domains: Vec<String>,
+    /// How many days an invitation lives.
+    pub days: u32,
+    /// How many days a mailed link lives.
+    pub link_days: u32,
 }
 
 /// What changes in the policies; what is absent stays, null goes back to the instance's limit, to none or to never.
@@ -99,6 +145,100 @@ pub struct PoliciesPatch {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     default_project: Given<String>,
+    /// What is absent in it stays.
+    passwords: Option<PasswordRulesPatch>,
+    /// What is absent in it stays.
+    invitations: Option<InvitationRulesPatch>,
+    /// `en` or `ko`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    language: Given<String>,
+    /// `#rrggbb`, or nothing.
+    colour: Option<String>,
+    /// An e-mail address, or nothing.
+    support_email: Option<String>,
+}
+
+/// What changes in the rules for passwords; null goes back to what the preset says.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordRulesPatch {
+    /// `cloud-iam`, `kakaocloud`, `konnect` or `nist`.
+    preset: Option<String>,
+    /// 6 to 64.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    min_length: Given<u32>,
+    /// 16 to 128.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    max_length: Given<u32>,
+    /// 1 to 4.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    kinds: Given<u32>,
+    /// 0 to 24.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    history: Given<u32>,
+    /// 0 to 180.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    expiry_days: Given<u32>,
+    /// 0 to 1,440.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    min_age_minutes: Given<u32>,
+    /// 0 to 32.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    max_identical_run: Given<u32>,
+    /// Whether three keys side by side are refused.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    no_sequences: Given<bool>,
+}
+
+impl PasswordRulesPatch {
+    fn over(self, before: &PasswordPolicy) -> Result<PasswordPolicy, Problem> {
+        Ok(PasswordPolicy {
+            preset: match &self.preset {
+                Some(word) => value("passwords.preset", word)?,
+                None => before.preset,
+            },
+            min_length: self.min_length.over(before.min_length),
+            max_length: self.max_length.over(before.max_length),
+            kinds: self.kinds.over(before.kinds),
+            history: self.history.over(before.history),
+            expiry_days: self.expiry_days.over(before.expiry_days),
+            min_age_minutes: self.min_age_minutes.over(before.min_age_minutes),
+            max_identical_run: self.max_identical_run.over(before.max_identical_run),
+            no_sequences: self.no_sequences.over(before.no_sequences),
+        })
+    }
+}
+
+/// What changes in the rules for invitations.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationRulesPatch {
+    /// The whole list: at most 200. `acme.com` is a domain; `*` is any run without `.` and `@`, `**` any run, `?` one
+    /// character.
+    domains: Option<Vec<String>>,
+    /// 1 to 30.
+    days: Option<u32>,
+    /// 1 to 7.
+    link_days: Option<u32>,
+}
+
+impl InvitationRulesPatch {
+    fn over(self, before: invitation::Rules) -> invitation::Rules {
+        invitation::Rules {
+            domains: self.domains.unwrap_or(before.domains),
+            days: self.days.unwrap_or(before.days),
+            link_days: self.link_days.unwrap_or(before.link_days),
+        }
+    }
 }
 
 /// A word as the API writes it, from the domain's own.
@@ -126,6 +266,29 @@ fn show(org: &Org, settings: &OrgSettings) -> PoliciesBody {
         show_last_sign_in: settings.show_last_sign_in,
         welcome_text: settings.welcome_text.clone(),
         default_project: settings.default_project.as_ref().map(ToString::to_string),
+        passwords: shown(&settings.passwords),
+        invitations: InvitationRulesBody {
+            domains: settings.invitations.domains.clone(),
+            days: settings.invitations.days,
+            link_days: settings.invitations.link_days,
+        },
+        language: settings.language.map(|language| language.to_string()),
+        colour: settings.colour.clone(),
+        support_email: settings.support_email.clone(),
+    }
+}
+
+const fn shown(policy: &PasswordPolicy) -> PasswordRulesBody {
+    PasswordRulesBody {
+        preset: policy.preset.as_str(),
+        min_length: policy.min_length,
+        max_length: policy.max_length,
+        kinds: policy.kinds,
+        history: policy.history,
+        expiry_days: policy.expiry_days,
+        min_age_minutes: policy.min_age_minutes,
+        max_identical_run: policy.max_identical_run,
+        no_sequences: policy.no_sequences,
     }
 }
 
@@ -232,12 +395,26 @@ async fn merged(
         Given::Null => None,
         Given::Set(named) => Some(named::project(conn, org, &named).await?.id),
     };
+    if let Some(patch) = patch.passwords {
+        settings.passwords = patch.over(&settings.passwords)?;
+    }
+    if let Some(patch) = patch.invitations {
+        settings.invitations = patch.over(settings.invitations);
+    }
+    settings.language = match patch.language {
+        Given::Absent => settings.language,
+        Given::Null => None,
+        Given::Set(word) => Some(value("language", &word)?),
+    };
+    settings.colour = patch.colour.unwrap_or(settings.colour);
+    settings.support_email = patch.support_email.unwrap_or(settings.support_email);
     Ok(settings)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::people::password::Preset;
     use crate::domain::settings::{OwnData, UserVisibility};
 
     #[test]
@@ -246,5 +423,16 @@ mod tests {
         assert_eq!(value::<OwnData>("own_data", "email").unwrap(), OwnData::Email);
         assert!(value::<OwnData>("own_data", "shoe_size").is_err());
         assert!(millis("x", &Given::Set(i64::MAX)).is_err());
+    }
+
+    #[test]
+    fn a_patch_of_the_rules_for_passwords_changes_what_it_names() {
+        let patch = |text: &str| serde_json::from_str::<PasswordRulesPatch>(text).unwrap();
+        let before = PasswordPolicy { min_length: Some(9), history: Some(3), ..PasswordPolicy::default() };
+        let after = patch(r#"{"preset":"nist","min_length":null,"kinds":2}"#).over(&before).unwrap();
+        let wanted = PasswordPolicy { history: Some(3), kinds: Some(2), ..PasswordPolicy::of(Preset::Nist) };
+        assert_eq!(after, wanted);
+        assert!(patch(r#"{"preset":"lax"}"#).over(&PasswordPolicy::default()).is_err());
+        assert!(serde_json::from_str::<PasswordRulesPatch>(r#"{"min_lenght":9}"#).is_err());
     }
 }

@@ -8,12 +8,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::flows::change_access::Refusal;
+use crate::flows::register::RowFault;
 
 /// A field that can't be meant so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct InvalidParameter {
     /// Its name, with dots for what lies deeper.
     pub field: String,
+    /// The rule that it breaks, as a word for programs, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'static str>,
     /// What to do.
     pub reason: String,
 }
@@ -89,7 +93,15 @@ impl Problem {
     /// Adds a field that can't be meant so.
     #[must_use]
     pub fn with(mut self, field: impl Into<String>, reason: impl Into<String>) -> Self {
-        self.0.invalid_parameters.push(InvalidParameter { field: field.into(), reason: reason.into() });
+        self.0.invalid_parameters.push(InvalidParameter { field: field.into(), rule: None, reason: reason.into() });
+        self
+    }
+
+    /// Adds a field that breaks a rule with a name.
+    #[must_use]
+    pub fn with_rule(mut self, field: impl Into<String>, rule: &'static str, reason: impl Into<String>) -> Self {
+        let (field, reason) = (field.into(), reason.into());
+        self.0.invalid_parameters.push(InvalidParameter { field, rule: Some(rule), reason });
         self
     }
 
@@ -112,6 +124,15 @@ impl Problem {
     pub fn user_required() -> Self {
         let detail = "Only a person may do this: sign in, and use that token instead of a tool's.";
         Self::new(StatusCode::FORBIDDEN, "user_required", detail)
+    }
+
+    /// The same as what is wrong with a row of a list: the first field, and everything that is said.
+    #[must_use]
+    pub fn as_row_fault(&self) -> RowFault {
+        let field = self.0.invalid_parameters.first().map(|one| one.field.clone()).unwrap_or_default();
+        let said: Vec<&str> = self.0.invalid_parameters.iter().map(|one| one.reason.as_str()).collect();
+        let reason = if said.is_empty() { self.0.detail.clone() } else { said.join(" ") };
+        RowFault { field, reason, code: self.0.code }
     }
 
     /// Adds a `WWW-Authenticate` header (RFC 6750 §3, RFC 9470 §3).

@@ -106,12 +106,13 @@ async fn keep(app: &App, caller: &str, key: &str, response: Response) -> Respons
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// Every `secret` member, however deep, becomes null.
+/// Every `secret` and `password` member, however deep, becomes null.
 fn blank_secrets(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {
-                if name == "secret" { *member = Value::Null } else { blank_secrets(member) }
+                let secret = name == "secret" || name == "password";
+                if secret { *member = Value::Null } else { blank_secrets(member) }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(blank_secrets),
@@ -125,8 +126,11 @@ mod tests {
 
     #[test]
     fn no_secret_is_kept_however_deep_it_stands() {
-        let mut value = json!({ "secret": "a", "key": { "secret": "b", "id": 1 }, "list": [{ "secret": "c" }] });
+        let mut value = json!({ "secret": "a", "key": { "password": "b", "id": 1 }, "list": [{ "secret": "c" }] });
         blank_secrets(&mut value);
-        assert_eq!(value, json!({ "secret": null, "key": { "secret": null, "id": 1 }, "list": [{ "secret": null }] }));
+        assert_eq!(
+            value,
+            json!({ "secret": null, "key": { "password": null, "id": 1 }, "list": [{ "secret": null }] })
+        );
     }
 }

@@ -113,26 +113,6 @@ pub struct AccountRoleBody {
     pub permissions: Vec<&'static str>,
 }
 
-/// What a role is called in lists.
-const fn title(role: &Role) -> &'static str {
-    match role {
-        Role::OrgOwner => "Organization Owner",
-        Role::OrgAdmin => "Organization Admin",
-        Role::OrgReader => "Organization Reader",
-        Role::BillingAdmin => "Billing Admin",
-        Role::BillingManager => "Billing Manager",
-        Role::BillingViewer => "Billing Viewer",
-        Role::TrailViewer => "Trail Viewer",
-        Role::AlertAdmin => "Alert Center Admin",
-        Role::ProjectAdmin => "Project Admin",
-        Role::ProjectMember => "Project Member",
-        Role::ProjectReader => "Project Reader",
-        Role::IamAdmin => "IAM Admin",
-        Role::IamViewer => "IAM Viewer",
-        Role::Own(_) => "Own role",
-    }
-}
-
 const fn level(role: &Role) -> &'static str {
     match role.level() {
         Level::Org => "org",
@@ -155,7 +135,7 @@ impl Found {
                 RoleBody {
                     id: None,
                     key: role.to_string(),
-                    name: title(&role).to_owned(),
+                    name: role.title().to_owned(),
                     built_in: true,
                     level: level(&role),
                     assignable,

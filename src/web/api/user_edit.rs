@@ -1,4 +1,4 @@
-//! Changing somebody: profile, state, password, identity and restriction.
+//! Changing somebody: profile, state, identity and restriction.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -32,7 +32,6 @@ pub fn routes(routes: Routes) -> Routes {
         .route(Needs::Org("users.write"), routes!(change))
         .route(Needs::Org("users.write").people_only(), routes!(suspend))
         .route(Needs::Org("users.write").people_only(), routes!(resume))
-        .route(Needs::Org("users.write").people_only(), routes!(set_password))
         .route(Needs::Owner.fresh(), routes!(replace_identity))
         .route(Needs::Org("users.write").people_only(), routes!(restrict))
 }
@@ -69,14 +68,6 @@ pub struct UserPatch {
     state: Option<String>,
     /// The ids of the groups: the whole new set.
     groups: Option<Vec<String>>,
-}
-
-/// A password for somebody.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewPassword {
-    /// The password.
-    password: String,
 }
 
 /// Who takes the place.
@@ -135,7 +126,11 @@ pub async fn before(conn: &mut Conn, org: &OrgId, member: &MembershipId) -> Resu
     Ok((person, tag))
 }
 
-async fn after(app: &App, of: (&OrgId, &MembershipId), receipt: &Receipt) -> Result<Response, Problem> {
+/// The person as a write has left them.
+///
+/// # Errors
+/// The database's.
+pub async fn after(app: &App, of: (&OrgId, &MembershipId), receipt: &Receipt) -> Result<Response, Problem> {
     let mut conn = app.db.read().await?;
     Ok(Written::ok(person::shown(&mut conn, of.0, of.1).await?, receipt))
 }
@@ -212,7 +207,10 @@ fn profile(before: &Profile, patch: UserPatch, now: i64) -> Profile {
 }
 
 /// Refuses to write to an account that is not the organisation's.
-fn its_own(person: &Person) -> Result<(), Problem> {
+///
+/// # Errors
+/// It is the person's own.
+pub fn its_own(person: &Person) -> Result<(), Problem> {
     if matches!(person.kind, Kind::Managed(_)) {
         return Ok(());
     }
@@ -289,39 +287,6 @@ async fn resume(State(app): State<App>, asked: Asked, how: How) -> Result<Respon
         Box::pin(async move {
             let (person, tag) = before(conn, &org, &member).await?;
             Ok((tag, resumed(&org, &person)?))
-        })
-    })
-    .await?;
-    after(&app, (&org, &member), &receipt).await
-}
-
-/// Sets somebody's password: every session of the account ends. An account that waited for a password is active then.
-#[utoipa::path(post, path = "/api/v1/orgs/{org}/users/{user}/password", tag = "users", request_body = NewPassword,
-    responses((status = 200, description = "The person.", body = Written<UserBody>)))]
-async fn set_password(
-    State(app): State<App>,
-    asked: Asked,
-    how: How,
-    Body(new): Body<NewPassword>,
-) -> Result<Response, Problem> {
-    let (org, member) = place(&asked)?;
-    let mut conn = app.db.read().await?;
-    let person = person::found(&mut conn, &org, &member).await?;
-    drop(conn);
-    its_own(&person)?;
-    let Profile { email, phone_number, .. } = &person.profile;
-    let about = [Some(person.user_name.as_str()), phone_number.as_deref(), email.as_deref()];
-    let about: Vec<&str> = about.into_iter().flatten().collect();
-    let hash = named::password(&app, &new.password, &about).await?;
-    let receipt = write::edit(&app, &asked, &how, |conn| {
-        let (org, member, password) = (org.clone(), member.clone(), hash.clone());
-        Box::pin(async move {
-            let (person, tag) = before(conn, &org, &member).await?;
-            let mut changes = vec![Change::ResetPassword { user: person.user.clone(), password }];
-            if person.user_state == UserState::Pending {
-                changes.push(Change::SetUserState { user: person.user, state: UserState::Active });
-            }
-            Ok((tag, changes))
         })
     })
     .await?;

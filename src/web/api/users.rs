@@ -1,34 +1,28 @@
-//! People: who is in an organisation, registering somebody, and deleting somebody.
+//! People: who is in an organisation, and deleting somebody.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::asked::{Asked, How, Room};
 use super::declare::{Needs, Routes, routes};
-use super::input::{Body, Query};
+use super::input::Query;
 use super::named;
 use super::paging::{self, Page};
 use super::person::{self, GroupOfUser, OwnedThings, RoleOfUser, UserBody};
 use super::problem::Problem;
 use super::tag;
-use super::words::{GrantBody, ReceiptBody, moment, read_moment};
+use super::words::{ReceiptBody, moment};
 use super::write;
 use crate::app::App;
+use crate::domain::access::Scope;
 use crate::domain::access::reach::Reach;
-use crate::domain::access::{Binding, Role, Scope, Subject, Window};
-use crate::domain::change::{Change, NewUser};
-use crate::domain::oidc::claims::Profile;
-use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
+use crate::domain::change::Change;
+use crate::domain::people::user::{Kind, UserState};
 use crate::domain::settings::UserVisibility;
-use crate::domain::source::Source;
-use crate::flows::access_key;
 use crate::kernel::fold;
-use crate::kernel::id::{BindingId, MembershipId, OrgId, UserId};
-use crate::kernel::secret::Secret;
+use crate::kernel::id::{MembershipId, OrgId};
 use crate::store::db::Conn;
 use crate::store::member_list::{self, LARGEST_PAGE, Listed};
 use crate::store::{memberships, people_read};
@@ -42,7 +36,6 @@ const MOST_ROUNDS: usize = 4;
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Member, routes!(list))
-        .route(Needs::Org("users.invite").people_only(), routes!(create))
         .route(Needs::OwnOr("users.read"), routes!(get))
         .route(Needs::Org("users.remove").people_only(), routes!(delete))
 }
@@ -116,71 +109,6 @@ struct DeleteQuery {
     confirm: Option<String>,
     /// A member who answers from then on for what the person answered for.
     reassign_to: Option<String>,
-}
-
-/// Somebody new.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewUserBody {
-    /// 1 to 64 letters, digits, spaces and `-_.,`, or an e-mail address; it never changes.
-    user_name: String,
-    /// The whole name.
-    name: Option<String>,
-    /// First name.
-    given_name: Option<String>,
-    /// Surname.
-    family_name: Option<String>,
-    /// E-mail address.
-    email: Option<String>,
-    /// Phone number, with its country code.
-    phone: Option<String>,
-    /// `password` (if nothing is given) for people, or `key` for tools alone.
-    access_type: Option<String>,
-    /// The first password; without one the account waits for it.
-    password: Option<String>,
-    /// The ids of the groups to be in.
-    #[serde(default)]
-    groups: Vec<String>,
-    /// Roles to hold directly.
-    #[serde(default)]
-    roles: Vec<GrantBody>,
-    /// The access key of an account for tools, with the role that it is for.
-    key: Option<KeyOfNewUser>,
-}
-
-/// The access key of a new account.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KeyOfNewUser {
-    /// The project, by id or key.
-    project: String,
-    /// The role on it.
-    role: String,
-    /// What people call the key.
-    name: String,
-    /// When it ends (RFC 3339); at most 365 days ahead.
-    expires_at: String,
-}
-
-/// An access key that was made, with its secret: shown this once.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct KeyOfUser {
-    /// Its id, which is the `client_id` at the token endpoint.
-    pub id: String,
-    /// Its secret.
-    pub secret: Option<String>,
-}
-
-/// Somebody who was registered.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct UserCreated {
-    /// The person; null in a dry run.
-    pub object: Option<UserBody>,
-    /// The access key, if one was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<KeyOfUser>,
-    /// What the change did.
-    pub receipt: ReceiptBody,
 }
 
 /// Somebody who is gone.
@@ -328,128 +256,6 @@ async fn show(conn: &mut Conn, rows: Vec<Listed>, sight: Sight) -> Result<Vec<Us
         ..brief(row)
     };
     Ok(rows.iter().map(whole).collect())
-}
-
-/// Registers somebody with an account of the organisation, with groups and roles, in one change. An account for tools
-/// (`access_type` `key`) gets its role on a project and its access key, whose secret is answered this once.
-#[utoipa::path(post, path = "/api/v1/orgs/{org}/users", tag = "users", request_body = NewUserBody,
-    responses((status = 201, description = "The person.", body = UserCreated),
-              (status = 200, description = "A dry run: nobody was made.", body = UserCreated)))]
-async fn create(
-    State(app): State<App>,
-    asked: Asked,
-    how: How,
-    Body(new): Body<NewUserBody>,
-) -> Result<Response, Problem> {
-    let org = asked.room()?.id.clone();
-    let (user, member) = (UserId::fresh(), MembershipId::fresh());
-    let access = access_type(&new)?;
-    let groups = named::groups("groups", &new.groups)?;
-    named::short("roles", new.roles.len())?;
-    let mut changes = vec![Change::CreateUser(Box::new(account(&app, &org, &user, access, &new).await?))];
-    if access == AccessType::Key {
-        changes.push(Change::SetAccessType { user: user.clone(), access });
-    }
-    let (state, source) = (MembershipState::Active, Source::Local);
-    changes.push(Change::AddMember { org: org.clone(), member: member.clone(), user, state, source });
-    if !groups.is_empty() {
-        changes.push(Change::SetGroupsOf { org: org.clone(), member: member.clone(), groups });
-    }
-    for (row, role) in new.roles.iter().enumerate() {
-        let (role, scope, window) = role.read(&format!("roles.{row}"))?;
-        changes.push(bind(&org, &member, role, scope, window));
-    }
-    let mut made = None;
-    if let Some(wanted) = &new.key {
-        let (change, id, secret) = key(&app, &org, &member, wanted, &mut changes).await?;
-        changes.push(change);
-        made = Some(KeyOfUser { id, secret: Some(secret.expose().to_owned()) });
-    }
-    let receipt = write::send(&app, &asked, &how, changes).await?;
-    let mut conn = app.db.read().await?;
-    let object = person::shown(&mut conn, &org, &member).await?;
-    let status = if receipt.dry_run { StatusCode::OK } else { StatusCode::CREATED };
-    // What a dry run mints is good for nothing.
-    let key = made.filter(|_| !receipt.dry_run);
-    Ok((status, Json(UserCreated { object, key, receipt: ReceiptBody::of(&receipt) })).into_response())
-}
-
-/// How the account is to be used; a password belongs to the one, a key to the other.
-fn access_type(new: &NewUserBody) -> Result<AccessType, Problem> {
-    let word = new.access_type.as_deref().unwrap_or("password");
-    let access: AccessType = word.parse().map_err(|_| Problem::invalid("access_type", "Use password or key."))?;
-    match (access, &new.password, &new.key) {
-        (AccessType::Key, Some(_), _) => Err(Problem::invalid("password", "An account for tools has no password.")),
-        (AccessType::Key, _, None) => {
-            Err(Problem::invalid("key", "Name the project, the role, and the key's name and end."))
-        }
-        (AccessType::Password, _, Some(_)) => {
-            Err(Problem::invalid("key", "Only an account with access_type key begins with a key."))
-        }
-        _ => Ok(access),
-    }
-}
-
-async fn account(
-    app: &App,
-    org: &OrgId,
-    user: &UserId,
-    access: AccessType,
-    new: &NewUserBody,
-) -> Result<NewUser, Problem> {
-    let password = match &new.password {
-        None => None,
-        Some(text) => {
-            let about = [Some(new.user_name.as_str()), new.phone.as_deref(), new.email.as_deref()];
-            let about: Vec<&str> = about.into_iter().flatten().collect();
-            Some(named::password(app, text, &about).await?)
-        }
-    };
-    // Tools need no password; people without one wait for it.
-    let ready = password.is_some() || access == AccessType::Key;
-    Ok(NewUser {
-        id: user.clone(),
-        kind: Kind::Managed(org.clone()),
-        user_name: new.user_name.clone(),
-        profile: Profile {
-            name: new.name.clone(),
-            given_name: new.given_name.clone(),
-            family_name: new.family_name.clone(),
-            preferred_username: Some(new.user_name.clone()),
-            email: new.email.clone(),
-            phone_number: new.phone.clone(),
-            updated_at: app.now().seconds(),
-            ..Profile::default()
-        },
-        state: if ready { UserState::Active } else { UserState::Pending },
-        source: Source::Local,
-        password,
-    })
-}
-
-fn bind(org: &OrgId, member: &MembershipId, role: Role, scope: Scope, window: Window) -> Change {
-    let subject = Subject::Member(member.clone());
-    Change::Bind { org: org.clone(), binding: Binding { id: BindingId::fresh(), role, scope, subject, window } }
-}
-
-/// The key of a new account, its id and its secret; the role that it is for goes before it.
-async fn key(
-    app: &App,
-    org: &OrgId,
-    member: &MembershipId,
-    wanted: &KeyOfNewUser,
-    changes: &mut Vec<Change>,
-) -> Result<(Change, String, Secret), Problem> {
-    let mut conn = app.db.read().await?;
-    let project = named::project(&mut conn, org, &wanted.project).await?.id;
-    drop(conn);
-    let no_role = |_| Problem::invalid("key.role", format!("\"{}\" is no role.", wanted.role));
-    let role: Role = wanted.role.parse().map_err(no_role)?;
-    let expires_at = read_moment("key.expires_at", &wanted.expires_at)?;
-    changes.push(bind(org, member, role, Scope::Project(project.clone()), Window::ALWAYS));
-    let (key, secret) = access_key::mint(app, member.clone(), project, wanted.name.clone(), expires_at);
-    let id = key.id.to_string();
-    Ok((Change::CreateAccessKey { org: org.clone(), key: Box::new(key) }, id, secret))
 }
 
 /// One person.

@@ -13,6 +13,7 @@ use tower_sessions::cookie::{Cookie, SameSite};
 
 use crate::app::App;
 use crate::domain::oauth::params::Params;
+pub use crate::domain::people::browser::device;
 use crate::kernel::id::SessionId;
 use crate::kernel::secret::{Secret, same};
 use crate::kernel::time::MINUTE;
@@ -219,34 +220,6 @@ pub async fn mend_removals(State(app): State<App>, request: Request, next: Next)
         response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
-}
-
-/// What lists show instead of a user agent: browser and system, as far as it says.
-#[must_use]
-pub fn device(user_agent: &str) -> String {
-    let pick = |words: &[(&str, &str)]| {
-        words.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| (*name).to_owned())
-    };
-    let browser = pick(&[
-        ("Edg/", "Edge"),
-        ("OPR/", "Opera"),
-        ("Firefox/", "Firefox"),
-        ("Chrome/", "Chrome"),
-        ("Safari/", "Safari"),
-    ]);
-    let system = pick(&[
-        ("Android", "Android"),
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Windows", "Windows"),
-        ("Mac OS X", "macOS"),
-        ("Linux", "Linux"),
-    ]);
-    match (browser, system) {
-        (Some(browser), Some(system)) => format!("{browser} on {system}"),
-        (Some(one), None) | (None, Some(one)) => one,
-        (None, None) => "Unknown browser".to_owned(),
-    }
 }
 
 /// Which listed session is the browser's own.

@@ -47,6 +47,17 @@ pub fn dead_link() -> Response {
     show(StatusCode::NOT_FOUND, "This link doesn't work", "It has expired, was used, or was never valid.", None)
 }
 
+/// Too much was asked for; `seconds` until it may be again.
+#[must_use]
+pub fn too_many(seconds: i64) -> Response {
+    let minutes = seconds.div_euclid(60) + i64::from(seconds.rem_euclid(60) > 0);
+    let wait = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
+    let text = format!("Too many messages were asked for from here. Wait {wait}, then try again.");
+    let mut response = show(StatusCode::TOO_MANY_REQUESTS, "Try again later", &text, None);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
 /// No such page.
 pub async fn not_found() -> Response {
     show(StatusCode::NOT_FOUND, "Page not found", "There is nothing at this address.", None)

@@ -1,11 +1,12 @@
-//! `GET /me`: who is signed in, where, with which roles, and on which devices.
+//! `GET /me`: who is signed in, where, with which roles, and on which devices; and what the other pages of a person's
+//! own account begin with.
 
 use std::collections::BTreeSet;
 
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{FromRef, FromRequest, FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -14,8 +15,10 @@ use super::{error, page};
 use crate::app::App;
 use crate::domain::access::Holder;
 use crate::domain::access::claims::role_claims;
+use crate::domain::change::Origin;
+use crate::domain::oauth::params::Params;
 use crate::domain::people::user::Kind;
-use crate::flows::{Fault, sign_out};
+use crate::flows::{Fault, accept_invitation, sign_out};
 use crate::kernel::id::UserId;
 use crate::kernel::time::UnixMillis;
 use crate::store::cookies::Facts;
@@ -24,6 +27,7 @@ use crate::store::memberships::Entrance;
 use crate::store::{memberships, picture, sessions, sign_ins, users};
 use crate::web::extract::browser::{Browser, device, is_current};
 use crate::web::extract::caller;
+use crate::web::layers::RequestId;
 use crate::web::oidc::reply;
 
 /// `GET /me`.
@@ -40,17 +44,12 @@ pub async fn get(State(app): State<App>, browser: Browser) -> Response {
 }
 
 /// `POST /me/sessions`: ends one of the person's sessions, or all but this one. Somebody else's is not found.
-pub async fn end_session(State(app): State<App>, browser: Browser, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(facts) = browser.facts.clone() else { return browser.answer(reply::see_other("/login")) };
-    let Ok(form) = caller::form(&headers, &body) else { return error::forbidden() };
-    if !browser.posted_here(&headers, &form) {
-        return error::forbidden();
-    }
-    match is_kept_out(&app, &facts).await {
-        Ok(false) => {}
-        Ok(true) => return browser.answer(restricted()),
-        Err(fault) => return browser.answer(error::of_fault(fault)),
-    }
+pub async fn end_session(State(app): State<App>, posted: Posted) -> Response {
+    let Posted { browser, form, .. } = posted;
+    let facts = match enter(&app, &browser).await {
+        Ok(facts) => facts,
+        Err(response) => return response,
+    };
     let which = form.get("session").unwrap_or_default();
     let ended = match (which, which.parse()) {
         ("others", _) => sign_out::others(&app, &facts).await.map(|_| true),
@@ -67,6 +66,53 @@ pub async fn end_session(State(app): State<App>, browser: Browser, headers: Head
 /// `GET /`: to one's own page, or to sign-in.
 pub async fn root() -> Response {
     reply::see_other("/me")
+}
+
+/// A form that one of our own pages sent in this browser; anything else is refused before it is looked at.
+pub struct Posted {
+    /// The browser.
+    pub browser: Browser,
+    /// What was sent.
+    pub form: Params,
+    /// Where it came from, for the record.
+    pub origin: Origin,
+}
+
+impl<S> FromRequest<S> for Posted
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let browser = Browser::from_request_parts(&mut parts, state).await?;
+        let id = RequestId::from_request_parts(&mut parts, state).await.unwrap_or_default();
+        let headers: HeaderMap = parts.headers.clone();
+        let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
+        let body = body.map_err(IntoResponse::into_response)?;
+        let Ok(form) = caller::form(&headers, &body) else {
+            return Err(error::forbidden());
+        };
+        if !browser.posted_here(&headers, &form) {
+            return Err(error::forbidden());
+        }
+        let origin = Origin { address: browser.address.clone(), request_id: id.to_string(), repeatable: None };
+        Ok(Self { browser, form, origin })
+    }
+}
+
+/// Whoever is signed in and has pages here; else what they are answered with.
+pub(super) async fn enter(app: &App, browser: &Browser) -> Result<Facts, Response> {
+    let Some(facts) = browser.facts.clone() else {
+        return Err(browser.answer(reply::see_other("/login")));
+    };
+    match is_kept_out(app, &facts).await {
+        Ok(false) => Ok(facts),
+        Ok(true) => Err(browser.answer(restricted())),
+        Err(fault) => Err(browser.answer(error::of_fault(fault))),
+    }
 }
 
 /// What a person sees of their account.
@@ -141,6 +187,7 @@ async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Seen, Fault> {
     let last_sign_in = if shown { last_sign_in(&mut conn, facts).await? } else { None };
     let organisations = access(app, &mut conn, &facts.user, entrances).await?;
     let listed = sessions::of_user(&mut conn, &facts.user, app.now()).await?;
+    let invitations = accept_invitation::inbox(app, &mut conn, &facts.user).await?.len();
     let sessions = listed
         .iter()
         .map(|session| SessionLine {
@@ -158,6 +205,7 @@ async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Seen, Fault> {
         email: user.profile.email.unwrap_or_default(),
         csrf,
         organisations,
+        invitations,
         sessions,
         last_sign_in: last_sign_in.unwrap_or_default(),
     })))

@@ -1,16 +1,27 @@
 //! Pages for people: server-rendered, every act a link or a form, nothing that needs a script.
 
+pub mod admin;
 pub mod assets;
 pub mod consent;
 pub mod device;
+pub mod email;
 pub mod error;
 pub mod files;
+pub mod forgot;
+pub mod invite;
 pub mod me;
+pub mod my_invitations;
+pub mod my_password;
+pub mod my_profile;
+pub mod password_change;
+pub mod register;
+pub mod reset;
 pub mod sealed;
 pub mod select_org;
 pub mod setup;
 pub mod sign_in;
 pub mod view;
+pub mod welcome;
 
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};

@@ -6,6 +6,15 @@
 
 use askama::Template;
 
+use super::assets;
+
+pub mod admin;
+
+pub mod passwords;
+
+pub mod account;
+pub mod invitations;
+
 /// A page as HTML text.
 pub trait Page: Template {
     /// The whole document.
@@ -89,6 +98,10 @@ pub struct SignInPage {
     pub show_organisation_field: bool,
     /// The slug typed there.
     pub organisation_slug: String,
+    /// What was done elsewhere and ends here, in the words of the house.
+    pub notice: Option<String>,
+    /// Where a new password is asked for: an address of ours.
+    pub forgot: String,
 }
 
 /// One organisation to choose.
@@ -272,6 +285,8 @@ pub struct MePage {
     pub csrf: String,
     /// Access by organisation.
     pub organisations: Vec<OrgAccess>,
+    /// How many invitations wait for an answer.
+    pub invitations: usize,
     /// Sessions that are alive.
     pub sessions: Vec<SessionLine>,
     /// Whether the account has the instance role.

@@ -221,7 +221,7 @@ async fn a_row_says_what_stood_there_before_and_what_stands_there_now() {
         assert!(line["before"]["name"] == "ops" && line["after"].is_null(), "{line}");
 
         let hash = world.hasher.hash(muster::kernel::secret::Secret::presented("Another8-Kq2mVx9dT")).await.unwrap();
-        world.act(vec![Change::ResetPassword { user: ana.clone(), password: hash.clone() }]).await;
+        world.act(vec![Change::ResetPassword { user: ana.clone(), password: hash.clone(), must_change: false }]).await;
         acme.application("shop").await;
         for row in rows(&world, &acme, Filter::default()).await {
             let text = row.detail.to_string();

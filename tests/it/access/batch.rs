@@ -174,7 +174,8 @@ impl Batch {
     }
 
     pub fn reset_password(&mut self, user: &UserId) {
-        self.changes.push(Change::ResetPassword { user: user.clone(), password: "$argon2id$nobody's".to_owned() });
+        let password = "$argon2id$nobody's".to_owned();
+        self.changes.push(Change::ResetPassword { user: user.clone(), password, must_change: false });
         self.orgs.extend(self.start.memberships(user).into_keys());
         self.touch_everywhere(user, Cause::Barred);
         self.barred.insert(user.clone());

@@ -26,6 +26,7 @@ fn person(org: &OrgId, user_name: &str, name: &str, phone: Option<&str>) -> [Cha
         state: UserState::Active,
         source: Source::Local,
         password: None,
+        must_change: false,
     };
     let (member, state, source) = (MembershipId::fresh(), MembershipState::Active, Source::Local);
     [Change::CreateUser(Box::new(new)), Change::AddMember { org: org.clone(), member, user, state, source }]

@@ -173,5 +173,6 @@ fn own_account(id: &UserId, name: &str) -> NewUser {
         state: UserState::Active,
         source: Source::Local,
         password: None,
+        must_change: false,
     }
 }

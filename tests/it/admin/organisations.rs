@@ -55,6 +55,17 @@ async fn policies_that_can_not_be_meant_are_refused_by_their_names_and_change_no
             (json!({ "own_data": ["shoe_size"] }), "own_data"),
             (json!({ "welcome_text": "x".repeat(501) }), "welcome_text"),
             (json!({ "unknown": true }), "unknown"),
+            (json!({ "passwords": { "preset": "lax" } }), "passwords.preset"),
+            (json!({ "passwords": { "min_length": 5 } }), "passwords.min_length"),
+            (json!({ "passwords": { "min_length": 40 } }), "passwords.min_length"),
+            (json!({ "passwords": { "history": 25 } }), "passwords.history"),
+            (json!({ "passwords": { "lenght": 8 } }), "lenght"),
+            (json!({ "invitations": { "days": 31 } }), "invitations.days"),
+            (json!({ "invitations": { "link_days": 0 } }), "invitations.link_days"),
+            (json!({ "invitations": { "domains": [""] } }), "invitations.domains"),
+            (json!({ "language": "tlh" }), "language"),
+            (json!({ "colour": "red" }), "colour"),
+            (json!({ "support_email": "help" }), "support_email"),
         ] {
             let answer = olga.call(Method::PATCH, "/policies", Some(&body)).await;
             let problem = answer.json();
@@ -82,6 +93,12 @@ async fn policies_that_can_not_be_meant_are_refused_by_their_names_and_change_no
             "user_visibility": "everyone", "keys_by_admins_only": true, "readers_see_keys": true, "max_sessions": 3,
             "disable_unused_days": 90, "allowed_networks": ["127.0.0.0/8"], "own_data": ["password"],
             "show_last_sign_in": true, "welcome_text": "Good morning.", "default_project": "web",
+            "passwords": {
+                "preset": "konnect", "min_length": 14, "max_length": null, "kinds": null, "history": 5,
+                "expiry_days": 90, "min_age_minutes": 5, "max_identical_run": null, "no_sequences": true,
+            },
+            "invitations": { "domains": ["acme.test", "*.acme.test"], "days": 14, "link_days": 3 },
+            "language": "ko", "colour": "#0a7d55", "support_email": "help@acme.test",
         });
         let changed = olga.patch("/policies", good.clone()).await;
         let mut expected = good.clone();
@@ -100,6 +117,11 @@ async fn policies_that_can_not_be_meant_are_refused_by_their_names_and_change_no
             assert!(cleared["object"][field].is_null(), "{field}");
         }
         assert_eq!(cleared["object"]["disable_unused_days"], 90, "what is absent stays");
+        let less = json!({ "passwords": { "history": null, "kinds": 3 }, "language": null });
+        let less = olga.patch("/policies", less).await["object"].clone();
+        let rules = &less["passwords"];
+        assert_eq!((&rules["history"], &rules["kinds"], &rules["min_length"]), (&Value::Null, &json!(3), &json!(14)));
+        assert_eq!((&less["language"], &less["invitations"]["days"]), (&Value::Null, &json!(14)));
 
         // Who shuts themselves out is let in again by the operator.
         olga.patch("/policies", json!({ "allowed_networks": ["10.0.0.0/8"] })).await;

@@ -57,7 +57,8 @@ async fn people_are_registered_by_those_who_may_invite_and_every_refusal_is_reco
         let shop = site.client(&acme.application("shop").await);
         for (by, name) in [("olga", "una"), ("adam", "uri")] {
             let roles = json!([{ "role": "org.reader" }]);
-            let new = json!({ "user_name": name, "password": OTHER, "groups": [devs], "roles": roles });
+            let new = json!({ "user_name": name, "password": OTHER, "must_change": false, "groups": [devs],
+                              "roles": roles });
             let made = Admin::of(site, &acme, by).await.post("/users", new).await;
             let user = &made["object"];
             assert_eq!((&user["user_name"], &user["state"]), (&json!(name), &json!("active")), "{made}");
@@ -180,7 +181,8 @@ async fn status_address_number_and_groups_change_in_one_call_and_the_log_tells_o
         let devs = acme.group("devs", &[]).await;
         acme.person("bo", PASSWORD).await;
         let olga = Admin::of(site, &acme, "olga").await;
-        let made = olga.post("/users", json!({ "user_name": "ana", "password": PASSWORD })).await;
+        let new = json!({ "user_name": "ana", "password": PASSWORD, "must_change": false });
+        let made = olga.post("/users", new).await;
         assert_eq!((&made["object"]["email"], &made["object"]["phone"]), (&Value::Null, &Value::Null));
         let at = format!("/users/{}", made["object"]["user_id"].as_str().unwrap());
         assert!(!site.browser().sign_in(Person::named("ana")).await.page().has("login-submit"), "by user name alone");
@@ -436,7 +438,8 @@ async fn deleting_somebody_takes_the_phrase_cuts_at_once_and_is_for_good() {
         assert_eq!(olga.refused(Method::GET, &at, json!({})).await, (404, "not_found".into()));
         assert_eq!(olga.refused(Method::DELETE, &format!("{at}{GONE}"), json!({})).await, (404, "not_found".into()));
 
-        let new = json!({ "user_name": "ana", "email": "ana@example.test", "password": PASSWORD });
+        let again = ("ana", "ana@example.test");
+        let new = json!({ "user_name": again.0, "email": again.1, "password": PASSWORD, "must_change": false });
         let again = olga.post("/users", new).await["object"]["user_id"].clone();
         assert_ne!(again, ana.as_str());
         let claims = shop.sign_in(&mut site.browser(), Person::named("ana@example.test")).await.claims();

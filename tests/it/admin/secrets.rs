@@ -25,7 +25,8 @@ const REFUSED: &str = "Refused7-Hk3pLs6vN";
 const PAGES: usize = 4;
 
 /// Columns that hold a secret's digest, or a secret that was sealed.
-const BYTES: [&str; 9] = [
+const BYTES: [&str; 10] = [
+    "SELECT secret_hash FROM links",
     "SELECT secret_hash FROM access_keys",
     "SELECT cookie_hash FROM sessions",
     "SELECT secret_hash FROM token_families WHERE secret_hash IS NOT NULL",

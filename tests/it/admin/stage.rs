@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use muster::domain::access::{Binding, Role, Scope, Subject, Window};
 use muster::domain::change::Change;
 use muster::flows::access_key::mint;
+use muster::flows::invitations::{MailFate, note_mail};
 use muster::kernel::id::{AccessKeyId, BindingId, MembershipId, UserId};
 use muster::kernel::secret::Secret;
-use muster::kernel::time::DAY;
+use muster::kernel::time::{DAY, MINUTE, SECOND};
 use reqwest::Method;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -77,6 +78,7 @@ impl Stage {
             ids,
         };
         stage.make_access().await;
+        stage.make_people_who_wait(site).await;
         stage.make_tools().await;
         Admin::of(site, &stage.org, "tara").await;
         let sessions = stage.olga.get(&format!("/users/{}/sessions", stage.id("tara"))).await;
@@ -95,6 +97,21 @@ impl Stage {
         self.ids.insert("role", id_of(&self.olga.post("/roles", clerk).await));
         let starter = json!({ "name": "Starter", "roles": [{ "role": "org.reader" }] });
         self.ids.insert("bundle", id_of(&self.olga.post("/bundles", starter).await));
+    }
+
+    /// An invitation whose mail has arrived, and somebody who was registered and waits for a first link.
+    async fn make_people_who_wait(&mut self, site: &Site) {
+        let ines = json!({ "people": [{ "email": "ines@partner.example", "name": "Ines Oh" }] });
+        let sent = self.olga.post("/invitations", ines).await;
+        let id = sent["people"][0]["invitation_id"].as_str().unwrap().to_owned();
+        note_mail(site, &id.parse().unwrap(), MailFate::Sent).await.unwrap();
+        self.ids.insert("invitation", id);
+        let wanda = self.olga.post("/users", json!({ "user_name": "wanda" })).await["object"]["user_id"].clone();
+        let wanda = wanda.as_str().unwrap().to_owned();
+        self.olga.patch(&format!("/users/{wanda}"), json!({ "email": "wanda@acme.example" })).await;
+        self.ids.insert("wanda", wanda);
+        // Mails with links are a minute apart.
+        site.advance(MINUTE + SECOND);
     }
 
     /// Applications, a service account, access keys and an alert, with their secrets.
@@ -156,8 +173,16 @@ impl Stage {
     /// A path with ids for its names. Who holds something on the project is Pat, anybody else Tara.
     fn path(&self, declared: &str) -> String {
         let of_project = declared.contains("/members/{user}") || declared.contains("/access-keys");
-        let user = self.id(if of_project { "pat" } else { "tara" });
+        let waits = declared.ends_with("/users/{user}/resend");
+        let user = self.id(if of_project {
+            "pat"
+        } else if waits {
+            "wanda"
+        } else {
+            "tara"
+        });
         let application = if declared.starts_with(IN_ORG) { "robot" } else { "portal" };
+        let declared = declared.replace("{organisation}", &self.org.slug);
         let mut path = declared.replace("{user}", user).replace("{application}", application);
         for (name, id) in &self.ids {
             path = path.replace(&format!("{{{name}}}"), id);
@@ -207,6 +232,9 @@ impl Stage {
             ("POST", "/projects/{project}/service-accounts/{account}/keys") => {
                 json!({ "name": "new", "expires_at": self.tomorrow })
             }
+            ("POST", "/invitations") => json!({ "people": [{ "email": "new@partner.example", "name": "New" }] }),
+            ("PATCH", "/api/v1/me") => json!({}),
+            ("POST", "/api/v1/me/password") => json!({ "old": "another one", "new": "Another7-Kq2mVx" }),
             ("POST", "/alerts") => json!({ "name": "New", "channel": { "kind": "mail" } }),
             ("POST", "/state/plan" | "/state/apply") => json!({ "file": "" }),
             (_, of_users) if of_users.starts_with("/users") => self.body_of_users(method, of_users),
@@ -218,6 +246,8 @@ impl Stage {
     fn body_of_users(&self, method: &str, route: &str) -> Value {
         match (method, route) {
             ("POST", "/users") => json!({ "user_name": "nora" }),
+            ("POST", "/users/bulk") => json!({ "text": "Nora, nora@acme.example" }),
+            ("POST", "/users/{user}/reset-password") => json!({ "kind": "generated" }),
             ("PATCH", "/users/{user}") => json!({ "name": "Tara Anew" }),
             ("POST", "/users/{user}/password") => json!({ "password": "Another7-Kq2mVx" }),
             ("POST", "/users/{user}/replace-identity") => json!({ "by": self.id("newt") }),

@@ -263,15 +263,21 @@ async fn a_rule_that_names_nobody_queues_a_mail_for_everyone_who_administers_ale
             .all()
             .await
             .unwrap();
+        // The new owner and the suspended member were told, too.
+        let of_rules = |row: &(String, String)| row.1.contains("\"template\":\"alert\"");
+        let queued: Vec<(String, String)> = queued.into_iter().filter(of_rules).collect();
         let receivers: Vec<&str> = queued.iter().map(|(receiver, _)| receiver.as_str()).collect();
         assert_eq!(receivers, ["ana@example.test", "bo@example.test", "ops@acme.example"]);
         let payload: Value = serde_json::from_str(&queued[0].1).unwrap();
-        assert_eq!((&payload["kind"], &payload["event"]["kinds"][0]), (&"mail".into(), &"group.delete".into()));
-        // It waits for a mailer: nobody else takes it up.
-        assert_eq!(outbox::next_due(&mut conn).await.unwrap(), None);
+        assert_eq!((&payload["kind"], &payload["template"]), (&"mail".into(), &"alert".into()));
+        assert_eq!((&payload["values"]["event"], &payload["values"]["rule"]), (&"group.delete".into(), &"all".into()));
+        // It is leased with the mail, and never with what applications are told.
+        let (due, now) = (outbox::next_due(&mut conn).await.unwrap(), world.now());
+        assert!(due.calls.is_none() && due.mail.is_some_and(|at| at <= now));
         drop(conn);
-        let now = world.now();
-        assert!(outbox::lease(&world.db, 128, now, now.plus(MINUTE)).await.unwrap().is_empty());
+        let lease = async |which| outbox::lease(&world.db, which, 128, now, now.plus(MINUTE)).await.unwrap().len();
+        // With the two that the new owner and the suspended member are sent.
+        assert_eq!((lease(outbox::Which::Calls).await, lease(outbox::Which::Mail).await), (0, 5));
     })
     .await;
 }

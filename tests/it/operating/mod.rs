@@ -1,7 +1,7 @@
 //! Operating Muster: the real program, files that say what is wanted, and machines that stop without warning.
 
 mod alerts;
-mod apply_file;
+pub mod apply_file;
 mod cli;
 mod export_file;
 mod lost_connections;

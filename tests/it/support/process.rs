@@ -52,6 +52,11 @@ impl Serving {
         panic!("the server did not say {beginning:?}: {:?}", self.printed.lock().unwrap());
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Kills it as a power cut would: SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it runs");

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use muster::app::{App, Parts};
 use muster::config::http::Http;
 use muster::config::passwords::Passwords;
-use muster::config::{Config, database, keys, log, outbound, sessions, tokens};
+use muster::config::registration::Registration;
+use muster::config::{Config, database, keys, log, mail, outbound, sessions, sms, tokens};
 use muster::domain::change::{Actor, Change, Mode, NewUser, Receipt};
 use muster::domain::keys::Alg;
 use muster::domain::oidc::claims::Profile;
@@ -128,7 +129,10 @@ pub fn config(issuer: &str, folder: &Path, url: Option<String>) -> Config {
             queue_wait_ms: 20_000,
             ..Passwords::default()
         },
+        registration: Registration::default(),
         outbound: outbound::Outbound { allow_hosts: vec!["127.0.0.1".to_owned()], ..outbound::Outbound::default() },
+        mail: mail::Mail::default(),
+        sms: sms::Sms::default(),
         log: log::Log::default(),
     }
 }
@@ -239,6 +243,7 @@ impl World {
             state: UserState::Active,
             source: Source::Local,
             password: Some(hash),
+            must_change: false,
         }
     }
 }

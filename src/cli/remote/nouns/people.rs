@@ -6,9 +6,12 @@ use crate::outside::api_client::Act::{Delete, Patch, Post, Put};
 
 const STATE: Kind = Kind::Word(&["active", "suspended"]);
 const PASSWORD: Field = field("password-stdin", Kind::Secret, "Read the password from standard input").to("password");
+const MUST_CHANGE: Field =
+    field("must-change", Kind::Json, "Whether a generated or set password must be changed next time: true, false");
+const LANGUAGE: Field = field("language", Kind::Word(&["en", "ko"]), "The language of mails to them");
 const CONFIRM: Confirm = Confirm::Sent("\"Delete user from organization\"");
 
-pub const NOUNS: &[Noun] = &[USER, SESSION, GROUP];
+pub const NOUNS: &[Noun] = &[USER, SESSION, GROUP, INVITATION, ME];
 
 const LIST: &[Column] = &[
     Column("ID", "user_id|id"),
@@ -25,8 +28,15 @@ const NEW: &[Field] = &[
     field("family-name", Kind::Text, "The family name"),
     field("email", Kind::Text, "The e-mail address"),
     field("phone", Kind::Text, "The phone number"),
+    LANGUAGE,
     field("access-type", Kind::Word(&["password", "key"]), "How they get in: by password, or by access key only"),
+    field(
+        "credential",
+        Kind::Word(&["link", "generated", "set"]),
+        "The first password: by a mailed link, made and shown once, or --password-stdin",
+    ),
     PASSWORD,
+    MUST_CHANGE,
     field("group", Kind::Group, "A group to be in").to("groups").many(),
     field("role", Kind::Grant, "A role to hold").to("roles").many(),
     field("key", Kind::Json, "For access by key: project, role, name, expires_at"),
@@ -64,6 +74,34 @@ const SIMULATE: Verb = Verb {
     confirm: Confirm::No,
 };
 
+const IMPORT: Verb = Verb {
+    name: "import",
+    about: "Register up to 100 people from a CSV file, or from lines of name, e-mail and groups",
+    act: Post,
+    path: "orgs/{org}/users/bulk",
+    fields: &[
+        field("file", Kind::File, "The file; `-` is standard input").to("text").bare(),
+        field("credential", Kind::Word(&["link", "generated"]), "The first passwords: by mailed links, or made"),
+        MUST_CHANGE,
+        LANGUAGE,
+        field("group", Kind::Group, "A group for everybody").to("groups").many(),
+        field("role", Kind::Grant, "A role for everybody").to("roles").many(),
+    ],
+    shows: Shows::Rows(
+        "rows",
+        &[
+            Column("ROW", "row"),
+            Column("WHO", "label"),
+            Column("STATE", "state"),
+            Column("USER", "user_id"),
+            Column("PASSWORD", "password"),
+            Column("FIELD", "problem.field"),
+            Column("WHY NOT", "problem.reason"),
+        ],
+    ),
+    confirm: Confirm::No,
+};
+
 const EXPLAIN: &[Field] = &[
     filter("role", Kind::Text, "The role").required(),
     filter("project", Kind::Text, "On which project; else on the organisation"),
@@ -88,6 +126,27 @@ const USER: Noun = Noun {
         ),
         show("orgs/{org}/users/{user}", "One person"),
         write("create", Post, "orgs/{org}/users", "Register somebody", NEW),
+        write("register", Post, "orgs/{org}/users", "Register somebody, as `create` does", NEW),
+        IMPORT,
+        write(
+            "resend",
+            Post,
+            "orgs/{org}/users/{user}/resend",
+            "Send the link for the first password again; the one before is dead",
+            &[],
+        ),
+        write(
+            "reset-password",
+            Post,
+            "orgs/{org}/users/{user}/reset-password",
+            "Give a managed account a new password in one of three ways",
+            &[
+                field("kind", Kind::Word(&["link", "generated", "set"]), "By a mailed link, made here, or set")
+                    .required(),
+                PASSWORD,
+                MUST_CHANGE,
+            ],
+        ),
         write("update", Patch, "orgs/{org}/users/{user}", "Change what is said of them, all at once", CHANGED),
         write("suspend", Post, "orgs/{org}/users/{user}/suspend", "Let them in no more; sessions and tokens end", &[]),
         write("resume", Post, "orgs/{org}/users/{user}/resume", "Let them in again", &[]),
@@ -116,7 +175,7 @@ const USER: Noun = Noun {
             Post,
             "orgs/{org}/users/{user}/password",
             "Give a managed account a password",
-            &[PASSWORD],
+            &[PASSWORD, MUST_CHANGE],
         ),
         write(
             "set-groups",
@@ -241,5 +300,125 @@ const GROUP: Noun = Noun {
         .named("members"),
         write("add-members", Post, "orgs/{org}/groups/{group}/members/add", "Put people into it", MEMBERS),
         write("remove-members", Post, "orgs/{org}/groups/{group}/members/remove", "Take people out of it", MEMBERS),
+    ],
+};
+
+const SEND: Verb = Verb {
+    name: "send",
+    about: "Invite people, all with the same groups and roles, or with none",
+    act: Post,
+    path: "orgs/{org}/invitations",
+    fields: &[
+        field("person", Kind::Invitee, "Whom: \"Ana Kim <ana@acme.example>\"").to("people").many().bare(),
+        field("groups", Kind::Groups, "Groups to be in, with commas between them").many(),
+        field("role", Kind::Grant, "A role to hold").to("roles").many(),
+        field("bundle", Kind::Text, "The id of a bundle of roles"),
+        LANGUAGE,
+    ],
+    shows: Shows::Rows(
+        "people",
+        &[
+            Column("E-MAIL", "email"),
+            Column("STATE", "state"),
+            Column("INVITATION", "invitation_id"),
+            Column("FIELD", "problem.field"),
+            Column("WHY NOT", "problem.reason"),
+        ],
+    ),
+    confirm: Confirm::No,
+};
+
+const STATES: Kind = Kind::Word(&["processing", "pending", "accepted", "declined", "cancelled", "expired", "failed"]);
+
+const INVITATION: Noun = Noun {
+    name: "invitation",
+    about: "Invitations into the organisation, and those that others sent to you",
+    verbs: &[
+        SEND,
+        list(
+            "orgs/{org}/invitations",
+            "The invitations, the oldest first",
+            &[filter("state", STATES, "Those in this state")],
+            &[
+                Column("ID", "id"),
+                Column("E-MAIL", "email"),
+                Column("NAME", "name"),
+                Column("STATE", "state"),
+                Column("MAILS", "sent"),
+                Column("EXPIRES", "expires_at"),
+            ],
+        ),
+        show("orgs/{org}/invitations/{invitation}", "One invitation"),
+        write(
+            "resend",
+            Post,
+            "orgs/{org}/invitations/{invitation}/resend",
+            "Send its mail again, with a new link; the one before is dead",
+            &[],
+        ),
+        write("cancel", Delete, "orgs/{org}/invitations/{invitation}", "Take it back", &[]),
+        write(
+            "accept",
+            Post,
+            "me/invitations/{organisation}/accept",
+            "Accept the invitation of an organisation, with the account that you are signed in with",
+            &[],
+        ),
+        write("decline", Post, "me/invitations/{organisation}/decline", "Say no to an organisation's invitation", &[]),
+    ],
+};
+
+const ME: Noun = Noun {
+    name: "me",
+    about: "Your own account",
+    verbs: &[
+        show("me", "Who you are, and what the token reaches"),
+        Verb {
+            shows: Shows::Object,
+            ..write(
+                "update",
+                Patch,
+                "me",
+                "Change your names; or your address (a link is sent there) or number, with your password",
+                &[
+                    field("name", Kind::Text, "The full name"),
+                    field("given-name", Kind::Text, "The given name"),
+                    field("family-name", Kind::Text, "The family name"),
+                    field("locale", Kind::Text, "The language, like ko-KR"),
+                    field("zoneinfo", Kind::Text, "The time zone, like Asia/Seoul"),
+                    field("email", Kind::Text, "A new e-mail address"),
+                    field("phone", Kind::Text, "The phone number"),
+                    PASSWORD,
+                ],
+            )
+        },
+        Verb {
+            shows: Shows::Object,
+            ..write(
+                "set-password",
+                Post,
+                "me/password",
+                "Change your password: standard input holds the old one and, on the next line, the new one",
+                &[
+                    field("old-stdin", Kind::Secret, "Read the old password from standard input").to("old"),
+                    field("new-stdin", Kind::Secret, "Read the new password from the line after it").to("new"),
+                    field("end-others", Kind::Json, "Whether your other sessions and tokens end: true, false"),
+                ],
+            )
+        },
+        list(
+            "me/invitations",
+            "Invitations that wait for your answer",
+            &[],
+            &[
+                Column("ORG", "org_slug"),
+                Column("NAME", "org_name"),
+                Column("FROM", "inviter"),
+                Column("GROUPS", "groups"),
+                Column("ROLES", "roles"),
+                Column("EXPIRES", "expires_at"),
+            ],
+        )
+        .named("invitations"),
     ],
 };

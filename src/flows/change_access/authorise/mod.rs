@@ -1,17 +1,21 @@
 //! Who may ask for which change. Every change is named here; there is no arm for the rest.
 
+mod links;
+mod people;
 mod rules;
 
 use super::Refusal;
 use super::describe;
 use crate::domain::access::{Binding, Scope, Subject, Window};
-use crate::domain::change::{Actor, Change};
+use crate::domain::change::{Actor, Change, Presented};
+use crate::domain::mail::Purpose;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::scope;
 use crate::domain::people::user::{Kind, OrgState, UserState};
+use crate::domain::settings::OwnData;
 use crate::kernel::id::{BindingId, ProjectId, UserId};
 use crate::store::access_edit::AccessEdit;
-use crate::store::{applications, bindings, groups, memberships};
+use crate::store::{applications, bindings, groups, invitations, memberships};
 use rules::{
     beyond_nobody, denied, disabled_key, key_of_others, may_bind, may_change_group, new_key, of_account, on_org,
     on_project, owner_only, role_of_own_words,
@@ -23,11 +27,27 @@ pub(super) struct Asker<'a> {
     within: Option<&'a ProjectId>,
 }
 
+/// Refuses what only makes sense together: whoever holds a link makes an account for accepting an invitation with it.
+pub fn check_together(actor: &Actor, changes: &[Change]) -> Result<(), Refusal> {
+    let Actor::Link(_) = actor else { return Ok(()) };
+    for change in changes {
+        let Change::CreateUser(new) = change else { continue };
+        let accepts = changes.iter().any(
+            |other| matches!(other, Change::AcceptInvitation { user, by: Presented::Link(_), .. } if *user == new.id),
+        );
+        if !accepts {
+            return Err(denied(change, "an invitation that the account accepts"));
+        }
+    }
+    Ok(())
+}
+
 /// Refuses what the actor may not do.
 #[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) -> Result<(), Refusal> {
     let by = match actor {
         Actor::System(_) | Actor::CommandLine | Actor::Operator(_) => return Ok(()),
+        Actor::Link(_) => return links::check(edit, change).await,
         Actor::User(user) => Asker { user, within: None },
         Actor::Tool(tool) => {
             if is_for_people(change) {
@@ -59,10 +79,40 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         Change::SetUserState { user, state: UserState::Deleted } => {
             of_account(edit, &by, user, "users.remove", change).await
         }
-        Change::SetProfile { user, .. }
-        | Change::SetUserState { user, .. }
-        | Change::SetAccessType { user, .. }
-        | Change::ResetPassword { user, .. } => of_account(edit, &by, user, "users.write", change).await,
+        Change::SetProfile { user, user_name, profile } => {
+            // A tool has no account of its own to change.
+            let own = matches!(actor, Actor::User(_)) && user == by.user;
+            if own && people::own_profile(edit, user, (user_name.as_str(), &**profile), change).await? {
+                return Ok(());
+            }
+            of_account(edit, &by, user, "users.write", change).await
+        }
+        Change::ChangePassword { user, .. } => people::own(edit, &by, user, OwnData::Password, change).await,
+        Change::ConfirmEmail { user, .. } => people::own(edit, &by, user, OwnData::Email, change).await,
+        Change::SendLink { user, link } => match link.purpose {
+            Purpose::SetPassword => of_account(edit, &by, user, "users.invite", change).await,
+            Purpose::ResetPassword => of_account(edit, &by, user, "users.write", change).await,
+            Purpose::ConfirmEmail => people::own(edit, &by, user, OwnData::Email, change).await,
+            Purpose::Invitation | Purpose::ConfirmAccount => Err(denied(change, "Muster itself")),
+        },
+        Change::SetPasswordByLink { .. } | Change::SelfRegister { .. } | Change::SendRegistrationLink { .. } => {
+            Err(denied(change, "somebody who is not signed in, and holds the link"))
+        }
+        Change::Invite(new) => people::may_invite(edit, &by, &new.org, &new.access, change).await,
+        Change::ResendInvitation { org, invitation, .. } | Change::CancelInvitation { org, invitation } => {
+            on_org(edit, &by, org, "users.invite", change).await?;
+            match invitations::find(edit.conn(), org, invitation).await? {
+                Some(found) => people::may_invite(edit, &by, org, &found.access, change).await,
+                None => Err(Refusal::NotFound("The invitation".to_owned())),
+            }
+        }
+        // Whose it is says the link, or the account's address, when it is carried out.
+        Change::DeclineInvitation { .. } => Ok(()),
+        Change::AcceptInvitation { user, .. } if user == by.user => Ok(()),
+        Change::AcceptInvitation { .. } => Err(Refusal::NotFound("The invitation".to_owned())),
+        Change::SetUserState { user, .. } | Change::SetAccessType { user, .. } | Change::ResetPassword { user, .. } => {
+            of_account(edit, &by, user, "users.write", change).await
+        }
         Change::AddMember { org, .. } => on_org(edit, &by, org, "users.invite", change).await,
         Change::EndSessions { org, member } | Change::EndSession { org, member, .. } => {
             // One's own sessions are one's own to end; a tool has none.
@@ -203,6 +253,17 @@ const fn is_for_people(change: &Change) -> bool {
             | Change::SetUserState { .. }
             | Change::SetAccessType { .. }
             | Change::ResetPassword { .. }
+            | Change::SendLink { .. }
+            | Change::SendRegistrationLink { .. }
+            | Change::SetPasswordByLink { .. }
+            | Change::ChangePassword { .. }
+            | Change::ConfirmEmail { .. }
+            | Change::SelfRegister { .. }
+            | Change::Invite(_)
+            | Change::ResendInvitation { .. }
+            | Change::CancelInvitation { .. }
+            | Change::DeclineInvitation { .. }
+            | Change::AcceptInvitation { .. }
             | Change::AddMember { .. }
             | Change::SetMemberState { .. }
             | Change::RestrictMember { .. }

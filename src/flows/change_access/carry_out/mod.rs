@@ -2,6 +2,8 @@
 
 mod applications;
 mod checks;
+mod invitations;
+mod links;
 mod notices;
 mod orgs;
 mod people;
@@ -15,6 +17,7 @@ use crate::flows::end_sessions::Aside;
 use crate::store::access_edit::{AccessEdit, Written};
 
 /// Carries one change out; whether it changed anything.
+#[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) -> Result<bool, Refusal> {
     let (written, what) = match change {
         Change::CreateOrg { .. }
@@ -58,6 +61,17 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         | Change::EndSession { .. }
         | Change::EndSessions { .. }
         | Change::RemoveMember { .. } => people::person(edit, change, aside).await?,
+        Change::SendLink { .. }
+        | Change::SendRegistrationLink { .. }
+        | Change::SetPasswordByLink { .. }
+        | Change::ChangePassword { .. }
+        | Change::ConfirmEmail { .. }
+        | Change::SelfRegister { .. } => links::carry_out(edit, change, aside).await?,
+        Change::Invite(_)
+        | Change::ResendInvitation { .. }
+        | Change::CancelInvitation { .. }
+        | Change::DeclineInvitation { .. }
+        | Change::AcceptInvitation { .. } => invitations::carry_out(edit, change, aside).await?,
         Change::CreateServiceAccount { .. }
         | Change::SetServiceAccount { .. }
         | Change::SetServiceAccountOwner { .. }

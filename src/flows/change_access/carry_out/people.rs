@@ -14,9 +14,9 @@ use crate::flows::end_sessions::Aside;
 use crate::kernel::id::{ApplicationId, GroupId, MembershipId, OrgId, ProjectId, UserId};
 use crate::store::access_edit::{AccessEdit, Written};
 use crate::store::users::User;
-use crate::store::{applications, groups, memberships, orgs, sessions, users};
+use crate::store::{applications, groups, links, memberships, orgs, sessions, users};
 
-const NAME_TAKEN: &str = "Somebody with this user name, e-mail address or phone number";
+pub(super) const NAME_TAKEN: &str = "Somebody with this user name, e-mail address or phone number";
 
 /// Carries a change of an account or a membership out.
 pub(super) async fn person(
@@ -60,6 +60,7 @@ async fn account(
             let before = account_owned_here(edit, user).await?;
             let written = edit.set_profile(user, user_name, profile).await?;
             if written == Written::Done && before.profile.email != profile.email {
+                end_links(edit, user).await?;
                 end_everywhere(edit, aside, user, "email_changed").await?;
             }
             (written, if written == Written::Taken { NAME_TAKEN } else { "The user" })
@@ -79,6 +80,8 @@ async fn account(
             let written = edit.set_user_state(user, *state).await?;
             if written == Written::Done && *state != UserState::Active {
                 aside.users.insert(user.clone(), "account_barred");
+                end_links(edit, user).await?;
+                edit.cancel_invitations_of(user, None).await?;
             }
             (written, "The user")
         }
@@ -93,20 +96,46 @@ async fn account(
             let written = edit.set_access_type(user, *access).await?;
             if written == Written::Done && *access == AccessType::Key {
                 aside.users.insert(user.clone(), "account_for_keys");
+                end_links(edit, user).await?;
             }
             (written, "The user")
         }
-        Change::ResetPassword { user, password } => {
-            account_owned_here(edit, user).await?;
-            if users::access_type(edit.conn(), user).await? == Some(AccessType::Key) {
-                let reason = "This account is for access keys alone. Set its access type to password first.";
-                return Err(invalid("password", reason));
-            }
-            aside.users.insert(user.clone(), "password_reset");
-            (edit.reset_password(user, password).await?, "The user")
+        Change::ResetPassword { user, password, must_change } => {
+            (reset_password(edit, user, (password.as_str(), *must_change), aside).await?, "The user")
         }
         _ => return Err(unknown()),
     })
+}
+
+async fn reset_password(
+    edit: &mut AccessEdit<'_>,
+    user: &UserId,
+    (password, must_change): (&str, bool),
+    aside: &mut Aside,
+) -> Result<Written, Refusal> {
+    account_owned_here(edit, user).await?;
+    if users::access_type(edit.conn(), user).await? == Some(AccessType::Key) {
+        let reason = "This account is for access keys alone. Set its access type to password first.";
+        return Err(invalid("password", reason));
+    }
+    end_links(edit, user).await?;
+    aside.users.insert(user.clone(), "password_reset");
+    Ok(edit.reset_password(user, password, must_change).await?)
+}
+
+/// Links that were mailed to somebody already die.
+async fn end_links(edit: &mut AccessEdit<'_>, user: &UserId) -> Result<(), Refusal> {
+    let at = edit.at();
+    Ok(links::end_of_user(edit.tx(), user, "withdrawn", at).await?)
+}
+
+/// Whoever can't use an organisation any more vouches for nobody there, and the links to an account of its own die.
+async fn left(edit: &mut AccessEdit<'_>, org: &OrgId, user: &UserId) -> Result<(), Refusal> {
+    edit.cancel_invitations_of(user, Some(org)).await?;
+    match users::find(edit.conn(), user).await? {
+        Some(found) if found.kind == Kind::Managed(org.clone()) => end_links(edit, user).await,
+        Some(_) | None => Ok(()),
+    }
 }
 
 async fn membership(
@@ -123,17 +152,7 @@ async fn membership(
             (edit.add_member(org, member, user, *state, source).await?, "The member")
         }
         Change::SetMemberState { org, member, state } => {
-            if *state != MembershipState::Active {
-                spare_owner(edit, aside, org, member).await?;
-            }
-            if !aside.deprovisioning {
-                let found = memberships::find(edit.conn(), org, member).await?;
-                let deactivated = |found: &memberships::Membership| found.state == MembershipState::Deactivated;
-                if let Some(found) = found.filter(deactivated).filter(|found| found.state != *state) {
-                    not_from_a_connection(&found.source)?;
-                }
-            }
-            (edit.set_member_state(org, member, *state).await?, "The member")
+            (set_member_state(edit, aside, (org, member), *state).await?, "The member")
         }
         Change::RestrictMember { org, member, to } => {
             if let Some(to) = to {
@@ -144,7 +163,11 @@ async fn membership(
         }
         Change::ReplaceIdentity { org, member, by } => {
             may_be_replaced(edit, org, member, by).await?;
+            let before = memberships::find(edit.conn(), org, member).await?;
             let written = edit.replace_identity(org, member, by).await?;
+            if let Some(before) = before.filter(|_| written == Written::Done) {
+                left(edit, org, &before.user).await?;
+            }
             (written, if written == Written::Taken { "A membership of this user" } else { "The member" })
         }
         Change::EndSessions { org, member } => (edit.end_sessions(org, member).await?, "The member"),
@@ -161,14 +184,43 @@ async fn membership(
         }
         Change::RemoveMember { org, member } => {
             spare_owner(edit, aside, org, member).await?;
-            (edit.remove_member(org, member).await?, "The member")
+            let before = memberships::find(edit.conn(), org, member).await?;
+            let written = edit.remove_member(org, member).await?;
+            if let Some(before) = before {
+                left(edit, org, &before.user).await?;
+            }
+            (written, "The member")
         }
         _ => return Err(unknown()),
     })
 }
 
+async fn set_member_state(
+    edit: &mut AccessEdit<'_>,
+    aside: &Aside,
+    (org, member): (&OrgId, &MembershipId),
+    state: MembershipState,
+) -> Result<Written, Refusal> {
+    if state != MembershipState::Active {
+        spare_owner(edit, aside, org, member).await?;
+    }
+    let found = memberships::find(edit.conn(), org, member).await?;
+    if let Some(found) = &found
+        && !aside.deprovisioning
+        && found.state == MembershipState::Deactivated
+        && found.state != state
+    {
+        not_from_a_connection(&found.source)?;
+    }
+    let written = edit.set_member_state(org, member, state).await?;
+    if let Some(found) = found.filter(|_| written == Written::Done && state != MembershipState::Active) {
+        left(edit, org, &found.user).await?;
+    }
+    Ok(written)
+}
+
 /// Ends what an account has open, in every organisation and outside of them.
-async fn end_everywhere(
+pub(super) async fn end_everywhere(
     edit: &mut AccessEdit<'_>,
     aside: &mut Aside,
     user: &UserId,

@@ -19,6 +19,8 @@ fn sign_in(application: Option<ApplicationView>, error: Option<&str>) -> SignInP
         error: error.map(Into::into),
         show_organisation_field: false,
         organisation_slug: HOSTILE.into(),
+        notice: Some(HOSTILE.into()),
+        forgot: HOSTILE.into(),
     }
 }
 
@@ -52,6 +54,7 @@ fn me() -> MePage {
             roles: vec![HOSTILE.into()],
             projects: vec![(HOSTILE.into(), vec![HOSTILE.into()])],
         }],
+        invitations: 2,
         sessions: vec![SessionLine {
             id: "ses_1".to_owned(),
             device: HOSTILE.into(),

@@ -1,0 +1,327 @@
+//! Messages that a change sends to those whom it concerns: what they had before is noted, and compared with what they
+//! have when all is done.
+//!
+//! # Why
+//! What is compared are accounts, memberships and owners, not what was asked for: so a change that changes nothing
+//! tells nobody, and many changes of one person tell once. Mails that carry links are the links' own matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::change::{Change, Receipt};
+use crate::domain::language::Language;
+use crate::domain::mail::Template;
+use crate::domain::people::identifier;
+use crate::domain::people::user::{Kind, MembershipState, UserState};
+use crate::flows::links::masked;
+use crate::flows::notices::{Notice, Said, put as tell};
+use crate::kernel::id::{AccessKeyId, MembershipId, OrgId, UserId};
+use crate::kernel::time::UnixMillis;
+use crate::store::db::{Conn, Tx};
+use crate::store::users::User;
+use crate::store::{access_keys, memberships, orgs, service_accounts, users};
+
+/// What stood there before the changes, as far as somebody is told of it.
+#[derive(Default)]
+pub struct Before {
+    fallback: Language,
+    /// Accounts that the changes make: nobody is told of their making twice.
+    made: BTreeSet<UserId>,
+    accounts: BTreeMap<UserId, Account>,
+    members: BTreeMap<MembershipId, Member>,
+    owners: BTreeMap<OrgId, Option<User>>,
+}
+
+/// An account and its password's hash, which is compared with the one after. It has no `Debug`.
+struct Account {
+    user: User,
+    password: Option<String>,
+}
+
+struct Member {
+    org: OrgId,
+    state: MembershipState,
+    user: User,
+}
+
+impl Before {
+    /// Nothing noted yet. `fallback` is the language of those whose own, and whose organisation's, isn't known.
+    #[must_use]
+    pub fn new(fallback: Language) -> Self {
+        Self { fallback, ..Self::default() }
+    }
+
+    /// Notes what a change is about to write to; the first change of a thing counts.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note(&mut self, conn: &mut Conn, change: &Change) -> Result<(), sqlx::Error> {
+        match change {
+            Change::CreateUser(user) | Change::SelfRegister { user, .. } => {
+                self.made.insert(user.id.clone());
+                Ok(())
+            }
+            Change::SetProfile { user, .. }
+            | Change::SetUserState { user, .. }
+            | Change::ResetPassword { user, .. }
+            | Change::SetPasswordByLink { user, .. }
+            | Change::ChangePassword { user, .. }
+            | Change::ConfirmEmail { user, .. } => self.note_account(conn, user).await,
+            Change::SetMemberState { org, member, .. } | Change::RemoveMember { org, member } => {
+                self.note_member(conn, org, member).await
+            }
+            Change::TransferOwnership { org, .. } => self.note_owner(conn, org).await,
+            // Of the others nobody is told, or there is nothing before them to compare with.
+            _ => Ok(()),
+        }
+    }
+
+    async fn note_account(&mut self, conn: &mut Conn, id: &UserId) -> Result<(), sqlx::Error> {
+        if self.made.contains(id) || self.accounts.contains_key(id) {
+            return Ok(());
+        }
+        if let Some(user) = users::find(conn, id).await?.filter(is_person) {
+            let password = users::password_facts(conn, id).await?.and_then(|facts| facts.password);
+            self.accounts.insert(id.clone(), Account { user, password });
+        }
+        Ok(())
+    }
+
+    async fn note_member(&mut self, conn: &mut Conn, org: &OrgId, id: &MembershipId) -> Result<(), sqlx::Error> {
+        if self.members.contains_key(id) {
+            return Ok(());
+        }
+        let Some(found) = memberships::find(conn, org, id).await? else {
+            return Ok(());
+        };
+        if self.made.contains(&found.user) {
+            return Ok(());
+        }
+        if let Some(user) = users::find(conn, &found.user).await?.filter(is_person) {
+            self.members.insert(id.clone(), Member { org: org.clone(), state: found.state, user });
+        }
+        Ok(())
+    }
+
+    async fn note_owner(&mut self, conn: &mut Conn, org: &OrgId) -> Result<(), sqlx::Error> {
+        if !self.owners.contains_key(org) {
+            let owner = owner_of(conn, org).await?;
+            self.owners.insert(org.clone(), owner);
+        }
+        Ok(())
+    }
+}
+
+/// A service account reads no mail.
+fn is_person(user: &User) -> bool {
+    user.kind.project().is_none()
+}
+
+/// Whoever has not come in yet is not told that they are out; they know nothing of the account.
+fn came_in(user: &User) -> bool {
+    !matches!(user.state, UserState::Pending | UserState::Deleted)
+}
+
+async fn holder_of(conn: &mut Conn, org: &OrgId, member: &MembershipId) -> Result<Option<User>, sqlx::Error> {
+    match memberships::find(conn, org, member).await? {
+        Some(found) => users::find(conn, &found.user).await,
+        None => Ok(None),
+    }
+}
+
+async fn owner_of(conn: &mut Conn, org: &OrgId) -> Result<Option<User>, sqlx::Error> {
+    match orgs::find(conn, org).await?.and_then(|found| found.owner) {
+        Some(owner) => holder_of(conn, org, &owner).await,
+        None => Ok(None),
+    }
+}
+
+/// Puts the messages of a change into the outbox, in its transaction.
+///
+/// # Errors
+/// The database's.
+pub async fn put(
+    tx: &mut Tx,
+    receipt: &Receipt,
+    changes: &[Change],
+    before: Before,
+    at: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    if receipt.is_empty() {
+        return Ok(());
+    }
+    let Before { fallback, accounts, members, owners, .. } = before;
+    let author = author(tx, &receipt.actor).await?;
+    let mut desk = Desk { tx, receipt, fallback, at, author, told: BTreeSet::new() };
+    for account in accounts.values() {
+        desk.account(account).await?;
+    }
+    for (id, member) in &members {
+        desk.member(id, member).await?;
+    }
+    for (org, owner) in &owners {
+        desk.owner(org, owner.as_ref()).await?;
+    }
+    for change in changes {
+        if let Change::CreateAccessKey { org, key } = change {
+            desk.key(org, &key.id).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The name of the person who asked, from the receipt's label; `None` for operators, tools of Muster and links.
+async fn author(conn: &mut Conn, label: &str) -> Result<Option<String>, sqlx::Error> {
+    let id = match label.split_once(':') {
+        Some(("user", id)) => id,
+        Some(("key", rest)) => rest.rsplit(':').next().unwrap_or_default(),
+        _ => return Ok(None),
+    };
+    let Ok(id) = id.parse::<UserId>() else { return Ok(None) };
+    Ok(users::find(conn, &id).await?.map(|user| user.name).filter(|name| !name.is_empty()))
+}
+
+/// Where the messages of one change are written.
+struct Desk<'t> {
+    tx: &'t mut Tx,
+    receipt: &'t Receipt,
+    fallback: Language,
+    at: UnixMillis,
+    author: Option<String>,
+    /// Who was told of what: once is enough.
+    told: BTreeSet<(Template, UserId)>,
+}
+
+/// What a message says besides.
+type Values = Vec<(&'static str, Said)>;
+
+impl Desk<'_> {
+    async fn write(
+        &mut self,
+        template: Template,
+        reader: &User,
+        to: Option<&str>,
+        org: Option<&OrgId>,
+        mut values: Values,
+    ) -> Result<(), sqlx::Error> {
+        let Some(to) = to.filter(|to| !to.is_empty()) else {
+            return Ok(()); // nobody without an address
+        };
+        if !self.told.insert((template, reader.id.clone())) {
+            return Ok(());
+        }
+        values.push(("by", Said::By(self.author.clone())));
+        let notice = Notice { template, reader, to, org, values };
+        tell(self.tx, notice, Some(&self.receipt.id), self.fallback, self.at).await
+    }
+
+    /// What became of an account: its password, its address, its state.
+    async fn account(&mut self, was: &Account) -> Result<(), sqlx::Error> {
+        let Account { user, password } = was;
+        if !came_in(user) {
+            return Ok(());
+        }
+        let Some(is) = users::find(self.tx, &user.id).await? else {
+            return Ok(());
+        };
+        let org = user.kind.org();
+        let (old, new) = (user.profile.email.as_deref(), is.profile.email.as_deref());
+        let managed = matches!(user.kind, Kind::Managed(_));
+        if is.state == UserState::Deleted {
+            if managed {
+                self.write(Template::Removed, user, old, org, Vec::new()).await?;
+            }
+            return Ok(()); // nothing else matters any more
+        }
+        if is.state == UserState::Suspended && user.state != UserState::Suspended {
+            self.write(Template::Suspended, user, old.or(new), org, Vec::new()).await?;
+        }
+        let now = users::password_facts(self.tx, &user.id).await?.and_then(|facts| facts.password);
+        if now.is_some() && now != *password {
+            self.write(Template::PasswordChanged, user, old.or(new), org, Vec::new()).await?;
+        }
+        if old.map(identifier::key) != new.map(identifier::key) {
+            // Whoever reads at the old address may be somebody else by now.
+            let shown = new.map(masked).unwrap_or_default();
+            let values = vec![("address", Said::Text(shown))];
+            self.write(Template::EmailChangedOld, user, old, org, values).await?;
+            let values = vec![("address", Said::Text(new.unwrap_or_default().to_owned()))];
+            self.write(Template::EmailChangedNew, &is, new, org, values).await?;
+        }
+        Ok(())
+    }
+
+    /// What became of a membership.
+    async fn member(&mut self, id: &MembershipId, was: &Member) -> Result<(), sqlx::Error> {
+        let Member { org, state, user } = was;
+        if !came_in(user) || *state == MembershipState::Pending {
+            return Ok(());
+        }
+        let to = user.profile.email.as_deref();
+        match memberships::find(self.tx, org, id).await? {
+            None => self.write(Template::Removed, user, to, Some(org), Vec::new()).await,
+            Some(is) if is.state == MembershipState::Suspended && *state != MembershipState::Suspended => {
+                self.write(Template::Suspended, user, to, Some(org), Vec::new()).await
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Who owned an organisation, and who does.
+    async fn owner(&mut self, org: &OrgId, was: Option<&User>) -> Result<(), sqlx::Error> {
+        let is = owner_of(self.tx, org).await?;
+        if was.map(|user| &user.id) == is.as_ref().map(|user| &user.id) {
+            return Ok(());
+        }
+        if let Some(was) = was {
+            let to = was.profile.email.as_deref();
+            self.write(Template::OwnershipGiven, was, to, Some(org), Vec::new()).await?;
+        }
+        if let Some(is) = &is {
+            let to = is.profile.email.as_deref();
+            self.write(Template::OwnershipReceived, is, to, Some(org), Vec::new()).await?;
+        }
+        Ok(())
+    }
+
+    /// A new access key: its person is told, and of a service account's whoever answers for it.
+    async fn key(&mut self, org: &OrgId, id: &AccessKeyId) -> Result<(), sqlx::Error> {
+        let Some((reader, values)) = of_key(self.tx, org, id).await? else {
+            return Ok(());
+        };
+        if !came_in(&reader) {
+            return Ok(());
+        }
+        // Two keys are two facts.
+        self.told.retain(|(template, _)| *template != Template::KeyCreated);
+        self.write(Template::KeyCreated, &reader, reader.profile.email.as_deref(), Some(org), values).await
+    }
+}
+
+/// Who is to be told of an access key, and what of it; `None` where nobody answers for it.
+///
+/// # Errors
+/// The database's.
+pub(in crate::flows) async fn of_key(
+    conn: &mut Conn,
+    org: &OrgId,
+    id: &AccessKeyId,
+) -> Result<Option<(User, Values)>, sqlx::Error> {
+    let Some(key) = access_keys::find(conn, org, id).await? else {
+        return Ok(None);
+    };
+    let reader = if key.service {
+        let owner = service_accounts::find(conn, org, &key.user).await?.and_then(|account| account.owner);
+        match owner {
+            Some(owner) => holder_of(conn, org, &owner).await?,
+            None => None,
+        }
+    } else {
+        users::find(conn, &key.user).await?
+    };
+    let values = vec![
+        ("key", Said::Text(key.name)),
+        ("project", Said::Text(key.project_key)),
+        ("until", Said::Moment(key.expires_at)),
+    ];
+    Ok(reader.map(|reader| (reader, values)))
+}

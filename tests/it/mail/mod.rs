@@ -1,0 +1,7 @@
+//! Messages to people: what queues one, and how it reaches a mail server that nobody here wrote.
+
+mod delivery;
+mod files;
+mod post_office;
+mod secrets;
+mod triggers;
