@@ -74,6 +74,8 @@ CREATE UNIQUE INDEX invitations_open ON invitations (org_id, email_key) WHERE st
 -- an organisation's invitations, in pages, all or in one state
 CREATE INDEX invitations_org ON invitations (org_id, id);
 CREATE INDEX invitations_state ON invitations (org_id, state, id);
+-- what was mailed to an address lately, whatever became of it
+CREATE INDEX invitations_address ON invitations (org_id, email_key, last_sent_at);
 -- a person's inbox
 CREATE INDEX invitations_email ON invitations (email_key) WHERE state IN ('processing', 'pending');
 -- what somebody sent who is gone

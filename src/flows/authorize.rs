@@ -459,7 +459,7 @@ impl Opening {
 }
 
 /// The last sign-in is written at most once a minute where nothing else is, and nobody waits for it.
-fn note_sign_in(app: &App, entrance: &Entrance, now: UnixMillis) {
+pub(super) fn note_sign_in(app: &App, entrance: &Entrance, now: UnixMillis) {
     if entrance.last_sign_in_at.is_some_and(|at| now.since(at) < MINUTE) {
         return;
     }

@@ -188,16 +188,16 @@ pub async fn forced(
     // Whatever the policy remembers: the one that must go is never the one that comes.
     let password = new_password::for_account(app, &user, new, true).await?;
     let change = Change::ChangePassword { user: user.clone(), old: stored, password, end_others: true, keep: None };
-    match change_access_from(app, &AT_THE_GATE, origin, vec![change], Mode::Act).await {
-        Ok(_) => {}
+    let set_at = match change_access_from(app, &AT_THE_GATE, origin, vec![change], Mode::Act).await {
+        Ok(receipt) => receipt.at,
         Err(Refusal::Store(error)) => return Err(error.into()),
         Err(_) => return Err(NotChanged::Gone),
-    }
+    };
     let now = app.now();
     if !let_in(app, user.clone(), with, now).await? {
         return Err(NotChanged::Paused);
     }
-    Ok(sign_in::session(app, user, with, now))
+    Ok(sign_in::session(app, user, with, now, set_at))
 }
 
 /// The sign-in that the change stood in front of; false when the account was locked or barred meanwhile.

@@ -11,6 +11,7 @@ pub mod bootstrap;
 pub mod change_access;
 pub mod change_password;
 pub mod client_credentials;
+pub mod console_entry;
 pub mod device;
 pub mod end_sessions;
 pub mod exchange_code;

@@ -20,7 +20,7 @@ use crate::domain::people::roster::{self, Entry};
 use crate::domain::people::user::{Kind, MembershipState, UserState};
 use crate::domain::source::Source;
 use crate::kernel::fold;
-use crate::kernel::id::{BindingId, MembershipId, OrgId, UserId};
+use crate::kernel::id::{BindingId, GroupId, MembershipId, OrgId, UserId};
 use crate::kernel::secret::Secret;
 use crate::store::groups::{self, Group};
 use crate::store::users::{self, User};
@@ -131,22 +131,41 @@ pub async fn read_list(
     text: &str,
     shared: &Shared,
 ) -> Result<Vec<(usize, Result<Person, RowFault>)>, sqlx::Error> {
-    let known = groups::of_org(&mut app.db.read().await?, org).await?;
+    let entries = roster::read(text);
+    if entries.len() > MOST_AT_ONCE {
+        // All that [`many`] needs to refuse them is their number.
+        let fault = || RowFault { field: String::new(), reason: String::new(), code: "invalid" };
+        return Ok(entries.into_iter().map(|(row, _)| (row, Err(fault()))).collect());
+    }
+    let known = by_name(&groups::of_org(&mut app.db.read().await?, org).await?);
     let person = |entry: Result<Entry, String>| {
         let fault = |field: &str, reason: String| RowFault { field: field.to_owned(), reason, code: "invalid" };
         person_of(entry.map_err(|reason| fault("", reason))?, &known, shared).map_err(|(field, why)| fault(field, why))
     };
-    Ok(roster::read(text).into_iter().map(|(row, entry)| (row, person(entry))).collect())
+    Ok(entries.into_iter().map(|(row, entry)| (row, person(entry))).collect())
 }
 
-fn person_of(entry: Entry, known: &[Group], shared: &Shared) -> Result<Person, (&'static str, String)> {
+/// Groups by their ids, and by their names in one spelling.
+fn by_name(groups: &[Group]) -> BTreeMap<String, GroupId> {
+    let ids = groups.iter().map(|group| (group.id.as_str().to_owned(), group.id.clone()));
+    let mut known: BTreeMap<String, GroupId> = ids.collect();
+    for group in groups {
+        known.entry(fold::key(&group.name)).or_insert_with(|| group.id.clone());
+    }
+    known
+}
+
+fn person_of(
+    entry: Entry,
+    known: &BTreeMap<String, GroupId>,
+    shared: &Shared,
+) -> Result<Person, (&'static str, String)> {
     let filled = |text: String| Some(text).filter(|text| !text.is_empty());
     let mut access = shared.access.clone();
     for name in &entry.groups {
-        let key = fold::key(name);
-        let found = known.iter().find(|group| group.id.as_str() == name || fold::key(&group.name) == key);
+        let found = known.get(name).or_else(|| known.get(&fold::key(name)));
         let missing = || ("groups", format!("There is no group \"{name}\"."));
-        access.groups.insert(found.ok_or_else(missing)?.id.clone());
+        access.groups.insert(found.ok_or_else(missing)?.clone());
     }
     let language = match filled(entry.language) {
         None => shared.language,
@@ -384,7 +403,6 @@ fn account(app: &App, org: &OrgId, id: &UserId, person: &Person) -> User {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::id::GroupId;
 
     fn person(user_name: &str, email: Option<&str>) -> Person {
         Person {
@@ -409,7 +427,8 @@ mod tests {
             description: String::new(),
             source: Source::Local,
         };
-        let known = [group(1, "Web team"), group(2, "Ops")];
+        let groups = [group(1, "Web team"), group(2, "Ops")];
+        let known = by_name(&groups);
         let shared =
             Shared { access: Access::default(), credential: Credential::Link, must_change: true, language: None };
         let entry = |groups: &[&str]| Entry {
@@ -418,7 +437,7 @@ mod tests {
             groups: groups.iter().map(|name| (*name).to_owned()).collect(),
             ..Entry::default()
         };
-        let id = known[1].id.to_string();
+        let id = groups[1].id.to_string();
         let person = person_of(entry(&["web TEAM", &id]), &known, &shared).unwrap();
         assert_eq!((person.access.groups.len(), person.language, person.email), (2, Some(Language::Ko), None));
         assert_eq!(person_of(entry(&["Webb"]), &known, &shared).unwrap_err().0, "groups");

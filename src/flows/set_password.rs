@@ -90,7 +90,8 @@ async fn account(conn: &mut Conn, link: &Link, purpose: Purpose) -> Result<Optio
     let Some(id) = &link.user else { return Ok(None) };
     let wanted = if purpose == Purpose::SetPassword { UserState::Pending } else { UserState::Active };
     let found = users::find(conn, id).await?;
-    let Some(user) = found.filter(|user| user.state == wanted && user.source.connection().is_none()) else {
+    let its_own = |user: &User| user.source.connection().is_none() && user.is_at(&link.address);
+    let Some(user) = found.filter(|user| user.state == wanted && its_own(user)) else {
         return Ok(None);
     };
     if users::access_type(conn, id).await? != Some(AccessType::Password) {

@@ -164,7 +164,8 @@ pub async fn with_password(app: &App, attempt: Attempt) -> Result<Answer, Fault>
     if verified.outdated {
         rehash(app, user.id.clone(), stored, password);
     }
-    Ok(Answer::SignedIn(session(app, user.id, (&attempt.user_agent, &attempt.address), now)))
+    let with = (attempt.user_agent.as_str(), attempt.address.as_str());
+    Ok(Answer::SignedIn(session(app, user.id, with, now, user.password_at)))
 }
 
 /// Whether a password that was right must be changed before anything else.
@@ -184,8 +185,9 @@ async fn change_first(
     Ok(Some(ChangeFirst::new(user.id.clone(), reason, stored, now)))
 }
 
-/// The session of somebody who proved themselves at `now`; `with` is what their browser calls itself, and its address.
-pub(super) fn session(app: &App, user: UserId, with: (&str, &str), now: UnixMillis) -> Facts {
+/// The session of somebody who proved at `now` that they know the password that was set at `set_at`; `with` is what their
+/// browser calls itself, and its address.
+pub(super) fn session(app: &App, user: UserId, with: (&str, &str), now: UnixMillis, set_at: UnixMillis) -> Facts {
     let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
     Facts {
         id: SessionId::fresh(),
@@ -198,6 +200,7 @@ pub(super) fn session(app: &App, user: UserId, with: (&str, &str), now: UnixMill
         created_at: now,
         expires_at: now.plus(app.session_absolute()),
         last_used_at: None,
+        password_at: Some(set_at),
     }
 }
 
@@ -387,6 +390,7 @@ mod tests {
             password: None,
             must_change: false,
             counter: Counter::default(),
+            password_at: UnixMillis(0),
         }
     }
 

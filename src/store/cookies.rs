@@ -44,6 +44,9 @@ pub struct Facts {
     /// When it was used last, as of loading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<UnixMillis>,
+    /// When the password was set that the person proved. A new session is kept while it is that one still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_at: Option<UnixMillis>,
 }
 
 /// The store that `tower-sessions` works with.
@@ -88,10 +91,11 @@ impl SessionStore for CookieStore {
                 .write(move |tx| Box::pin(async move { insert(tx, cookie, data, &facts).await }))
                 .await
                 .map_err(|e: sqlx::Error| backend(&e))?;
-            if written {
-                return Ok(());
+            match written {
+                Kept::Yes => return Ok(()),
+                Kept::Outworn => return Err(Error::Backend("the password was changed meanwhile".to_owned())),
+                Kept::Taken => record.id = Id::default(),
             }
-            record.id = Id::default();
         }
         Err(Error::Backend("three session ids in a row were taken".to_owned()))
     }
@@ -167,8 +171,18 @@ fn text(data: &HashMap<String, serde_json::Value>) -> Result<String> {
     serde_json::to_string(data).map_err(|e| Error::Encode(e.to_string()))
 }
 
+/// What became of a session that was to be kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    /// Its cookie, or its id, is another's.
+    Taken,
+    /// The account has another password by now, or is barred.
+    Outworn,
+}
+
 /// Gives a cookie to the session: a live one of the same person with this id, else a new one.
-async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -> db::Result<bool> {
+async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -> db::Result<Kept> {
     let again = tx
         .query(
             "UPDATE sessions SET cookie_hash = $2, data = $3, auth_time = $4, acr = $5, amr = $6, last_used_at = $7
@@ -185,7 +199,23 @@ async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -
         .execute()
         .await?;
     if again == 1 {
-        return Ok(true);
+        return Ok(Kept::Yes);
+    }
+    if let Some(set_at) = facts.password_at {
+        // Written to be locked: whoever sets another password at this moment has ended every session before, and there
+        // is none, or comes after, and ends this one with the others.
+        let still = tx
+            .query(
+                "UPDATE users SET failures = failures
+                 WHERE id = $1 AND state = 'active' AND COALESCE(password_at, 0) = $2",
+            )
+            .bind(facts.user.as_str().to_owned())
+            .bind(set_at.0)
+            .execute()
+            .await?;
+        if still == 0 {
+            return Ok(Kept::Outworn);
+        }
     }
     let rows = tx
         .query(
@@ -205,5 +235,5 @@ async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -
         .bind(facts.expires_at.0)
         .execute()
         .await?;
-    Ok(rows == 1)
+    Ok(if rows == 1 { Kept::Yes } else { Kept::Taken })
 }

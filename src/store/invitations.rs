@@ -229,6 +229,30 @@ pub async fn open_in_org(conn: &mut Conn, org: &OrgId, email_key: &str) -> Resul
     one_with_groups(conn, found).await
 }
 
+/// How many mails an organisation sent to an address since a moment, whatever became of their invitations, and when the
+/// last one was.
+///
+/// # Errors
+/// The database's.
+pub async fn sent_since(
+    conn: &mut Conn,
+    org: &OrgId,
+    email_key: &str,
+    since: UnixMillis,
+) -> Result<(i64, Option<UnixMillis>)> {
+    let (count, last): (i64, Option<i64>) = conn
+        .query(
+            "SELECT CAST(COALESCE(SUM(sent_in_a_day), 0) AS BIGINT), MAX(last_sent_at)
+             FROM invitations WHERE org_id = $1 AND email_key = $2 AND last_sent_at > $3",
+        )
+        .bind(org.as_str().to_owned())
+        .bind(email_key.to_owned())
+        .bind(since.0)
+        .one()
+        .await?;
+    Ok((count, last.map(UnixMillis)))
+}
+
 /// So many open invitations that bring a place in a group: its pending members.
 ///
 /// # Errors

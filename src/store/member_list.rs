@@ -119,6 +119,8 @@ pub struct Listed {
     pub source: Source,
     /// How the account is used.
     pub access_type: AccessType,
+    /// Sign-in is paused until then.
+    pub locked_until: UnixMillis,
     /// When the membership was made.
     pub created_at: UnixMillis,
     /// The last sign-in to this organisation.
@@ -148,6 +150,7 @@ impl Record for Listed {
             member_state: cells.parse()?,
             source: cells.parse()?,
             access_type: cells.parse()?,
+            locked_until: UnixMillis(cells.take()?),
             created_at: UnixMillis(cells.take()?),
             last_sign_in_at: cells.take::<Option<i64>>()?.map(UnixMillis),
         })
@@ -259,7 +262,7 @@ async fn rows(conn: &mut Conn, places: Vec<Place>, people_only: bool) -> Result<
         let rows: Vec<Listed> = conn
             .query_in(
                 "SELECT m.id, u.id, u.user_name, u.name, u.email, u.phone, u.kind, u.org_id, u.project_id, u.state, m.state,
-                   u.source, u.access_type, m.created_at, m.last_sign_in_at
+                   u.source, u.access_type, u.locked_until, m.created_at, m.last_sign_in_at
                  FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.id IN (@)",
                 chunk,
             )

@@ -12,6 +12,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (1, "spine", include_str!("../../migrations/0001_spine.sql")),
     (2, "administration", include_str!("../../migrations/0002_administration.sql")),
     (3, "people", include_str!("../../migrations/0003_people.sql")),
+    (4, "console", include_str!("../../migrations/0004_console.sql")),
 ];
 
 fn migrator() -> Migrator {

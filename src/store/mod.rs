@@ -18,6 +18,7 @@ pub mod change_list;
 pub mod codes;
 pub(crate) mod commit_queue;
 pub mod consents;
+pub mod console_entries;
 pub mod cookies;
 pub mod db;
 pub mod device_grants;

@@ -5,6 +5,7 @@ use crate::domain::oidc::claims::Profile;
 use crate::domain::people::lockout::{Counter, Rule};
 use crate::domain::people::user::{AccessType, Kind, UserState};
 use crate::domain::source::Source;
+use crate::kernel::fold;
 use crate::kernel::id::{OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 
@@ -25,6 +26,17 @@ pub struct User {
     pub state: UserState,
     /// Where it comes from.
     pub source: Source,
+}
+
+impl User {
+    /// Whether an e-mail address, or a phone number, is the account's.
+    #[must_use]
+    pub fn is_at(&self, address: &str) -> bool {
+        let Profile { email, phone_number, .. } = &self.profile;
+        email.as_deref().is_some_and(|own| fold::key(own) == fold::key(address))
+            || fold::looks_like_phone(address)
+                && phone_number.as_deref().is_some_and(|own| fold::phone_key(own) == fold::phone_key(address))
+    }
 }
 
 /// Whose account it is, from the columns `kind`, `org_id` and `project_id`.
@@ -115,6 +127,8 @@ pub struct Candidate {
     pub must_change: bool,
     /// Its counter of failures.
     pub counter: Counter,
+    /// When the password was set; the beginning of time where that was not written down.
+    pub password_at: UnixMillis,
 }
 
 impl Record for Candidate {
@@ -133,6 +147,7 @@ impl Record for Candidate {
                 since: UnixMillis(cells.take()?),
                 locked_until: UnixMillis(cells.take()?),
             },
+            password_at: UnixMillis(cells.take()?),
         })
     }
 }
@@ -145,7 +160,7 @@ pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0)
          FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
     )
     .bind(key.to_owned())
@@ -161,7 +176,7 @@ pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Resul
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0)
          FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id
          WHERE i.name_key = $1 AND (i.realm = $2 OR (i.realm = 'own' AND EXISTS
            (SELECT 1 FROM memberships m WHERE m.user_id = u.id AND m.org_id = $2)))
@@ -181,7 +196,7 @@ pub async fn candidate(conn: &mut Conn, id: &UserId) -> Result<Option<Candidate>
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0)
          FROM users u LEFT JOIN orgs o ON o.id = u.org_id WHERE u.id = $1",
     )
     .bind(id.as_str().to_owned())

@@ -32,12 +32,25 @@ impl AccessEdit<'_> {
         }
     }
 
-    /// Sets an account's password at its person's own wish; nothing ends by that.
+    /// Sets an account's password at its person's own wish; nothing ends by that, no lock either.
     ///
     /// # Errors
     /// The database's.
     pub async fn change_password(&mut self, user: &UserId, password: &str) -> Result<Written> {
-        self.write_password(user, password, false).await
+        users::keep_password(self.tx, user, self.at).await?;
+        let rows = self
+            .tx
+            .query(
+                "UPDATE users SET password = $2, password_at = $3, must_change = $4, failures = 0, updated_at = $3
+                 WHERE id = $1",
+            )
+            .bind(user.as_str().to_owned())
+            .bind(password.to_owned())
+            .bind(self.at.0)
+            .bind(false)
+            .execute()
+            .await?;
+        Ok(Written::from_rows(rows, Written::Missing))
     }
 
     async fn write_password(&mut self, user: &UserId, password: &str, must_change: bool) -> Result<Written> {

@@ -3,6 +3,8 @@
 //! No answer has a link or its secret: whoever has one has read the mail. What an invitation brings is not changed
 //! afterwards; it is taken back, and another one is sent.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -32,7 +34,7 @@ use crate::kernel::id::{GroupId, InvitationId, MembershipId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::db::Conn;
 use crate::store::invitations::{self, Invitation};
-use crate::store::{bindings, groups, orgs};
+use crate::store::{access_read, bindings, groups, orgs};
 
 /// The routes.
 pub fn routes(routes: Routes) -> Routes {
@@ -163,19 +165,21 @@ struct ListQuery {
 }
 
 async fn show(conn: &mut Conn, found: Invitation, now: UnixMillis) -> Result<InvitationBody, sqlx::Error> {
-    let mut names = Vec::new();
-    for id in &found.access.groups {
-        // A group that is gone by now is left out at the acceptance, too.
-        let group = groups::find(conn, &found.org, id).await?;
-        names.extend(group.map(|group| GroupOfUser { id: group.id.into_string(), name: group.name }));
-    }
+    let names = access_read::group_names(conn, &found.access.groups).await?;
+    Ok(body(found, &names, now))
+}
+
+fn body(found: Invitation, names: &BTreeMap<GroupId, String>, now: UnixMillis) -> InvitationBody {
+    // A group that is gone by now is left out at the acceptance, too.
+    let group = |id: &GroupId| names.get(id).map(|name| GroupOfUser { id: id.to_string(), name: name.clone() });
+    let groups = found.access.groups.iter().filter_map(group).collect();
     let role = |one: &Offered| GivenRole {
         role: one.role.to_string(),
         scope: (&one.scope).into(),
         not_before: until(one.window.not_before),
         not_after: until(one.window.not_after),
     };
-    Ok(InvitationBody {
+    InvitationBody {
         state: found.state_at(now).as_str(),
         id: found.id.into_string(),
         email: found.email,
@@ -184,7 +188,7 @@ async fn show(conn: &mut Conn, found: Invitation, now: UnixMillis) -> Result<Inv
         family_name: found.family_name,
         language: found.language.as_str(),
         reason: found.reason,
-        groups: names,
+        groups,
         roles: found.access.roles.iter().map(role).collect(),
         invited_by: found.created_by,
         sent: found.sent,
@@ -195,7 +199,7 @@ async fn show(conn: &mut Conn, found: Invitation, now: UnixMillis) -> Result<Inv
         membership_id: found.member.map(MembershipId::into_string),
         created_at: moment(found.created_at),
         decided_at: found.decided_at.map(moment),
-    })
+    }
 }
 
 /// An invitation of the organisation, by its id.
@@ -322,10 +326,10 @@ async fn page(
     (now, fits): (UnixMillis, &(dyn Fn(Stands) -> bool + Sync)),
 ) -> Result<Json<Page<InvitationBody>>, Problem> {
     let page = Page::of(rows, limit, |row: &Invitation| paging::cursor(&[row.id.as_str()]), |row| row);
-    let mut items = Vec::new();
-    for row in page.items.into_iter().filter(|row| fits(row.state_at(now))) {
-        items.push(show(conn, row, now).await?);
-    }
+    let ids: BTreeSet<GroupId> = page.items.iter().flat_map(|row| row.access.groups.iter().cloned()).collect();
+    let names = access_read::group_names(conn, &ids).await?;
+    let fitting = page.items.into_iter().filter(|row| fits(row.state_at(now)));
+    let items = fitting.map(|row| body(row, &names, now)).collect();
     Ok(Json(Page { items, next: page.next }))
 }
 

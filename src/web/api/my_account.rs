@@ -316,6 +316,7 @@ async fn set_password(
         created_at: now,
         expires_at: now,
         last_used_at: None,
+        password_at: None,
     };
     let (old, new) = (Secret::presented(body.old), Secret::presented(body.new));
     change_password::own(&app, &facts, old, new, body.end_others.unwrap_or(true), &asked.origin).await?;

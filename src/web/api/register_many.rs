@@ -14,8 +14,8 @@ use super::register::{access, language, mode};
 use super::words::GrantBody;
 use crate::app::App;
 use crate::domain::language::Language;
-use crate::domain::people::invitation::Access;
-use crate::flows::register::{self, Credential, Person, RowFault, RowResult, Shared};
+use crate::domain::people::invitation::{Access, MOST_AT_ONCE};
+use crate::flows::register::{self, Credential, Person, RowFault, RowResult, Shared, TooMany};
 use crate::kernel::secret::Secret;
 
 /// The routes.
@@ -148,6 +148,9 @@ async fn bulk(
         must_change: body.must_change.unwrap_or(true),
         language: language(body.language.as_deref())?,
     };
+    if let Some(count) = body.rows.as_ref().map(Vec::len).filter(|count| *count > MOST_AT_ONCE) {
+        return Err(Problem::invalid("rows", TooMany { act: "register", count }.to_string()));
+    }
     let (field, rows) = match (body.rows, body.text) {
         (Some(rows), None) => ("rows", (1..).zip(rows.into_iter().map(|row| row_of(row, &shared))).collect()),
         (None, Some(text)) => ("text", register::read_list(&app, &org, &text, &shared).await?),

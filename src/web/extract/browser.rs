@@ -155,7 +155,10 @@ impl Browser {
     /// Forgets the session here; the caller has ended it. The cookie is cleared by the answer; see [`mend_removals`].
     pub async fn forget(&mut self) -> Option<SessionId> {
         let facts = self.facts.take()?;
-        self.session.clear().await;
+        // Emptying it is not enough: the layer would keep a session that has its id still, and set its cookie again.
+        if let Err(error) = self.session.flush().await {
+            tracing::warn!(%error, "a session that has ended keeps its cookie");
+        }
         Some(facts.id)
     }
 

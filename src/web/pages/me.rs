@@ -15,6 +15,7 @@ use super::{error, page};
 use crate::app::App;
 use crate::domain::access::Holder;
 use crate::domain::access::claims::role_claims;
+use crate::domain::access::reach::Reach;
 use crate::domain::change::Origin;
 use crate::domain::oauth::params::Params;
 use crate::domain::people::user::Kind;
@@ -163,7 +164,10 @@ async fn access(app: &App, conn: &mut Conn, user: &UserId, entrances: Vec<Entran
         };
         let held = picture::of_member(conn, &entrance.org, &mut holder, app.now()).await?;
         let claims = role_claims(&held.grants, &held.projects);
+        let reach = Reach::Member { grants: held.grants, own: picture::own_roles(conn, &entrance.org).await? };
         organisations.push(OrgAccess {
+            // As the console judges whom it shows people.
+            console: entrance.restricted_to.is_none() && reach.allows("users.read"),
             name: entrance.name,
             slug: entrance.slug,
             welcome: entrance.settings.welcome_text.lines().map(str::to_owned).collect(),

@@ -12,8 +12,11 @@ use crate::web::extract::browser::Browser;
 
 const PURPOSE: &str = "page.request";
 const CHANGE_FIRST: &str = "page.change_first";
+const BACK: &str = "page.back";
 /// How long a page may stand open, in milliseconds.
 const LIFE: i64 = 30 * MINUTE;
+/// The longest way back, in bytes: sealed it still fits into an address.
+const LONGEST_BACK: usize = 1_500;
 
 /// The content.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +52,33 @@ pub fn open(app: &App, browser: &Browser, text: &str) -> Option<Sealed> {
     (app.now().since(made) < LIFE).then_some(content)
 }
 
+/// Where a plain sign-in leads, on its way through the address of the sign-in page.
+#[derive(Debug, Serialize, Deserialize)]
+struct Back {
+    path: String,
+    made: UnixMillis,
+}
+
+/// Whether this is a path of ours: nothing that a browser could take for another host.
+fn is_path(path: &str) -> bool {
+    let graphic = path.len() <= LONGEST_BACK && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    graphic && path.starts_with('/') && !path.starts_with("//")
+}
+
+/// Seals where a sign-in leads, for this browser; `None` for what is no path of ours, or too long.
+#[must_use]
+pub fn seal_back(app: &App, browser: &Browser, path: &str) -> Option<String> {
+    let back = Back { path: is_path(path).then(|| path.to_owned())?, made: app.now() };
+    Some(browser.seal(BACK, &serde_json::to_string(&back).ok()?))
+}
+
+/// Opens where a sign-in leads; `None` when it is another browser's, was changed, or is too old.
+#[must_use]
+pub fn open_back(app: &App, browser: &Browser, text: &str) -> Option<String> {
+    let back: Back = serde_json::from_str(&browser.open(BACK, text)?).ok()?;
+    (app.now().since(back.made) < LIFE && is_path(&back.path)).then_some(back.path)
+}
+
 /// A sign-in that stands before its end: the password was right, and must be changed first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Waiting {
@@ -69,4 +99,22 @@ pub fn seal_waiting(browser: &Browser, waiting: &Waiting) -> String {
 pub fn open_waiting(app: &App, browser: &Browser, text: &str) -> Option<Waiting> {
     let waiting: Waiting = serde_json::from_str(&browser.open(CHANGE_FIRST, text)?).ok()?;
     (app.now().since(waiting.first.at) < change_password::LIFE).then_some(waiting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_back_is_a_path_of_ours_and_no_other_address() {
+        for good in ["/", "/o/acme/admin", "/o/acme/admin/people?q=%2F%2Fana&after=mem_1"] {
+            assert!(is_path(good), "{good}");
+        }
+        let elsewhere = ["", "me", "//evil.test", "/\\evil.test", "\\/evil.test", "https://evil.test/"];
+        for bad in elsewhere.into_iter().chain(["/a b", "/a\r\nb", "/\u{e9}"]) {
+            assert!(!is_path(bad), "{bad:?}");
+        }
+        assert!(is_path(&format!("/{}", "a".repeat(LONGEST_BACK - 1))));
+        assert!(!is_path(&format!("/{}", "a".repeat(LONGEST_BACK))));
+    }
 }

@@ -162,7 +162,8 @@ async fn plain(app: &App, browser: Browser, organisation: Option<String>, query:
     let params = Params::from_query(query.as_deref().unwrap_or_default()).unwrap_or_default();
     let after = AFTER.iter().find(|(word, _)| params.get("after") == Some(*word));
     let again = after.map(|&(_, text)| Again::After(text));
-    let content = Sealed::Plain { organisation, made: app.now(), next: None };
+    let next = params.get("back").and_then(|back| sealed::open_back(app, &browser, back));
+    let content = Sealed::Plain { organisation, made: app.now(), next };
     let response = show(app, &browser, &content, None, again).await;
     browser.answer(response)
 }

@@ -254,6 +254,8 @@ pub struct OrgAccess {
     pub roles: Vec<String>,
     /// Roles by project.
     pub projects: Vec<(String, Vec<String>)>,
+    /// Whether the person sees people in its console.
+    pub console: bool,
 }
 
 /// One browser session of the person.

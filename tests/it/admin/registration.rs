@@ -260,7 +260,8 @@ async fn a_link_is_sent_again_with_seven_new_days_and_the_one_before_is_dead() {
         let limit = (409, "limit_reached".to_owned());
         assert_eq!(olga.refused(Method::POST, &format!("{at}/resend"), json!({})).await, limit, "a minute apart");
 
-        site.advance(6 * DAY);
+        // Two days before the end a reminder would bring another link.
+        site.advance(4 * DAY);
         let olga = Admin::of(site, &acme, "olga").await;
         assert!(is_good(site, &first).await);
         let tried = olga.post(&format!("{at}/resend?dry_run=true"), json!({})).await;
@@ -270,9 +271,11 @@ async fn a_link_is_sent_again_with_seven_new_days_and_the_one_before_is_dead() {
         let second = nth_link(site, "ana@acme.test", Purpose::SetPassword, 2).await;
         assert!(second != first && !is_good(site, &first).await && is_good(site, &second).await);
         site.advance(7 * DAY - MINUTE);
-        assert!(is_good(site, &second).await, "seven days from the second mail");
+        // The reminder may have brought another link with the same end.
+        let last = links_to(site, "ana@acme.test", Purpose::SetPassword).await.pop().unwrap();
+        assert!(is_good(site, &last).await, "seven days from the second mail");
         let mut browser = site.browser();
-        let page = browser.open(&second).await.page();
+        let page = browser.open(&last).await.page();
         browser.press(&page, "welcome-submit", &CHOSEN).await;
         assert!(!is_shut(site, "ana", PASSWORD).await);
         let olga = Admin::of(site, &acme, "olga").await;

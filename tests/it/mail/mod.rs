@@ -4,4 +4,5 @@ mod delivery;
 mod files;
 mod post_office;
 mod secrets;
+mod story;
 mod triggers;

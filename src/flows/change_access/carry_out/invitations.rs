@@ -8,12 +8,13 @@ use crate::domain::access::{Binding, Role, Scope, Subject};
 use crate::domain::change::{Change, NewInvitation, Presented};
 use crate::domain::mail::{NewLink, Purpose};
 use crate::domain::people::identifier;
-use crate::domain::people::invitation::{Access, Act, Offered, Rules, State, may_resend};
+use crate::domain::people::invitation::{Access, Act, Offered, RESENDS_A_DAY, Rules, State, may_resend};
 use crate::domain::people::user::{Kind, OrgState, UserState};
 use crate::flows::end_sessions::Aside;
 use crate::kernel::fold;
 use crate::kernel::id::{BindingId, InvitationId, MembershipId, OrgId, UserId};
 use crate::kernel::secret::Digest;
+use crate::kernel::time::DAY;
 use crate::store::access_edit::{AccessEdit, Renewed, Written};
 use crate::store::invitations::{self, Invitation};
 use crate::store::users::User;
@@ -91,12 +92,26 @@ async fn invite(edit: &mut AccessEdit<'_>, new: &NewInvitation, aside: &mut Asid
     let rules = orgs::settings(edit.conn(), org).await?.invitations;
     admitted(&rules, &new.email)?;
     check_access(edit, org, &new.access).await?;
+    not_too_often(edit, org, &new.email).await?;
     check_link(&new.link, Purpose::Invitation, &new.email, at)?;
     let written = edit.create_invitation(new, at.plus(rules.life())).await?;
     if written == Written::Done {
         keep(edit, aside, &new.link, (None, Some(&new.id))).await?;
     }
     Ok(written)
+}
+
+/// Nobody's address is flooded by inviting and taking back in turns: a person's mails to it are limited as one
+/// invitation's are.
+async fn not_too_often(edit: &mut AccessEdit<'_>, org: &OrgId, email: &str) -> Result<(), Refusal> {
+    if !edit.author().starts_with("user:") {
+        return Ok(());
+    }
+    let since = edit.at().minus(DAY);
+    match invitations::sent_since(edit.conn(), org, &fold::key(email), since).await? {
+        (sent, Some(last)) if sent >= RESENDS_A_DAY => Err(sent_already(last.plus(DAY))),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the address is a member's: an account's of the organisation, or an own account's that has proven it.

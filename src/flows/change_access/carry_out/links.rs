@@ -103,6 +103,9 @@ async fn holder(edit: &mut AccessEdit<'_>, user: &UserId) -> Result<User, Refusa
 
 async fn send(edit: &mut AccessEdit<'_>, user: &UserId, link: &NewLink, aside: &mut Aside) -> Result<Written, Refusal> {
     let at = edit.at();
+    // Those who ask at the same moment take turns, so that the count is right; and whoever changes the account at this
+    // moment is waited for, so that no link goes to an address that was just given up.
+    users::take_turns(edit.tx(), user).await?;
     let account = holder(edit, user).await?;
     let wanted = match link.purpose {
         Purpose::SetPassword => UserState::Pending,
@@ -119,8 +122,6 @@ async fn send(edit: &mut AccessEdit<'_>, user: &UserId, link: &NewLink, aside: &
     if !goes_to_its_holder(&account, link) || link.expires_at <= at {
         return Err(invalid("link", "A link goes to the account's own address, and ends in the future."));
     }
-    // Those who ask at the same moment take turns, so that the count is right.
-    users::take_turns(edit.tx(), user).await?;
     if !may_be_sent(edit, user, link.purpose).await? {
         return Ok(Written::Already);
     }
@@ -204,6 +205,10 @@ async fn set_password(
         (Purpose::ResetPassword, UserState::Active) => false,
         _ => return Ok(Written::Missing),
     };
+    // Whoever reads at an address, or a number, that is not the account's any more opens nothing with it.
+    if !account.is_at(&link.address) {
+        return Ok(Written::Missing);
+    }
     if !links::use_up(edit.tx(), digest, link.purpose, at).await? {
         return Ok(Written::Missing);
     }

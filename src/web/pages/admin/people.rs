@@ -13,6 +13,7 @@ use crate::domain::change::Mode;
 use crate::domain::mail::Purpose;
 use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
 use crate::domain::source::Source;
+use crate::flows::change_access::Refusal;
 use crate::flows::register;
 use crate::kernel::id::MembershipId;
 use crate::kernel::time::UnixMillis;
@@ -43,6 +44,7 @@ pub async fn send_link(act: Act) -> Response {
     match register::send_link_again(&desk.app, &desk.actor, &desk.origin, &desk.org, &member, Mode::Act).await {
         Ok(_) if desk.may("users.read") => desk.answer(reply::see_other(&desk.path("people?done=link"))),
         Ok(_) => desk.answer(reply::see_other(&desk.path("people/register"))),
+        Err(Refusal::NotFound(_)) => desk.answer(error::not_found().await),
         Err(why) => match wording::refusal(why, &["people"]) {
             Ok(said) if desk.may("users.read") => {
                 let alert = said.errors.of("people").unwrap_or_default().to_owned();
@@ -134,7 +136,8 @@ async fn show(conn: &mut Conn, desk: &Desk, rows: Vec<Listed>, projects: &[Proje
         people.push(PersonRow {
             groups: groups.remove(&row.member).unwrap_or_default().into_iter().map(|group| group.name).collect(),
             roles,
-            badge: badge(row.user_state, row.member_state),
+            badge: standing(&row, desk.app.now()),
+            keeper: row.source.connection().unwrap_or_default().to_owned(),
             source: source(&row.kind, &row.source),
             may_send: waits && row.email.is_some() && row.source.connection().is_none(),
             mail,
@@ -168,6 +171,18 @@ pub fn times(sent: i64) -> String {
         ..=1 => "Sent once".to_owned(),
         2 => "Resent once".to_owned(),
         more => format!("Resent {} times", more - 1),
+    }
+}
+
+/// How somebody stands. What a connection keeps has no password here that could be missing or guessed at.
+fn standing(row: &Listed, now: UnixMillis) -> Badge {
+    let is_kept_here = row.source.connection().is_none();
+    match badge(row.user_state, row.member_state) {
+        Badge { class: "good", .. } if is_kept_here && now < row.locked_until => {
+            Badge { word: "Locked", class: "wait" }
+        }
+        _ if !is_kept_here && row.user_state == UserState::Pending => Badge { word: "Not active yet", class: "wait" },
+        other => other,
     }
 }
 

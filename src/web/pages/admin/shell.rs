@@ -1,12 +1,14 @@
 //! Who is asking, at which organisation, and what they may do there: read once for every page of an administrator.
 //!
 //! A stranger hears that there is nothing, like for an organisation that doesn't exist; a member without the permission is
-//! told so, and a refused act leaves its row in the audit record. The door judges again whatever is done.
+//! told so, and a refused act leaves its row in the audit record. Whose sessions in the organisation were ended, or are too
+//! old for it, signs in first ([`console_entry`]). The door judges again whatever is done.
 
 use std::net::IpAddr;
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -19,17 +21,19 @@ use crate::domain::change::{Actor, Origin};
 use crate::domain::oauth::params::Params;
 use crate::domain::people::user::Kind;
 use crate::domain::settings::OrgSettings;
+use crate::flows::console_entry::{self, Way};
 use crate::flows::{Fault, change_access, reach};
 use crate::kernel::id::{OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::db::Conn;
-use crate::store::{memberships, orgs, users};
+use crate::store::memberships::{self, Entrance};
+use crate::store::{orgs, users};
 use crate::web::extract::browser::Browser;
 use crate::web::layers::{ClientIp, RequestId};
 use crate::web::oidc::reply;
 use crate::web::pages::view::admin::{Here, Shell};
 use crate::web::pages::view::{ErrorPage, Page};
-use crate::web::pages::{error, page};
+use crate::web::pages::{error, page, sealed};
 
 /// An administrator's place in one organisation.
 pub struct Desk {
@@ -196,6 +200,19 @@ impl Asked {
     }
 }
 
+/// The organisation's sign-in, which leads back to the page that was asked for; from a form, to the console's first page.
+fn to_sign_in(app: &App, browser: &Browser, slug: &str, parts: &Parts) -> Response {
+    let first = format!("/o/{slug}/admin");
+    let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+    let asked = [parts.uri.path_and_query().map_or("", PathAndQuery::as_str), parts.uri.path()];
+    let asked = asked.into_iter().filter(|path| reads && path.starts_with(&first));
+    let back = asked.chain([first.as_str()]).find_map(|path| sealed::seal_back(app, browser, path));
+    browser.answer(reply::see_other(&match back {
+        Some(back) => format!("/o/{slug}/login?back={back}"),
+        None => format!("/o/{slug}/login"),
+    }))
+}
+
 fn forbidden(title: &str, message: &str) -> Response {
     let view = ErrorPage {
         title: title.to_owned(),
@@ -214,8 +231,8 @@ struct Standing {
     org: orgs::Org,
     reach: Reach,
     settings: OrgSettings,
-    /// Whether the account is for some applications only.
-    restricted: bool,
+    /// The membership's way in; an operator has none.
+    entrance: Option<Entrance>,
 }
 
 /// `None` for a stranger, and for an organisation that isn't there.
@@ -224,20 +241,20 @@ async fn standing(app: &App, user: &UserId, slug: &str) -> Result<Option<Standin
     let (Some(found), Some(org)) = (users::find(&mut conn, user).await?, orgs::by_slug(&mut conn, slug).await?) else {
         return Ok(None);
     };
-    let (actor, restricted) = if found.kind == Kind::Operator {
-        (Actor::Operator(user.clone()), false)
+    let (actor, entrance) = if found.kind == Kind::Operator {
+        (Actor::Operator(user.clone()), None)
     } else {
         // Membership, account and organisation are all active, or there is no entrance.
         let Some(entrance) = memberships::entrance(&mut conn, user, &org.id).await? else {
             return Ok(None);
         };
-        (Actor::User(user.clone()), entrance.restricted_to.is_some())
+        (Actor::User(user.clone()), Some(entrance))
     };
     let Some(stands) = reach::of_actor(app, &mut conn, &actor, &org.id).await? else {
         return Ok(None);
     };
     let person = if found.name.is_empty() { found.user_name } else { found.name };
-    Ok(Some(Standing { actor, person, org, reach: stands.reach, settings: stands.settings, restricted }))
+    Ok(Some(Standing { actor, person, org, reach: stands.reach, settings: stands.settings, entrance }))
 }
 
 impl<S> FromRequestParts<S> for Desk
@@ -258,7 +275,7 @@ where
             return Err(browser.answer(error::not_found().await));
         }
         let Some(facts) = browser.facts.clone() else {
-            return Err(browser.answer(reply::see_other(&format!("/o/{slug}/login"))));
+            return Err(to_sign_in(&app, &browser, &slug, parts));
         };
         let stands = match standing(&app, &facts.user, &slug).await {
             Ok(Some(stands)) => stands,
@@ -269,7 +286,7 @@ where
             ClientIp::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         let id = RequestId::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         let origin = Origin { address: address.to_string(), request_id: id.to_string(), repeatable: None };
-        let Standing { actor, person, org, reach, settings, restricted } = stands;
+        let Standing { actor, person, org, reach, settings, entrance } = stands;
         let query = Params::from_query(parts.uri.query().unwrap_or_default()).unwrap_or_default();
         let desk = Self {
             app,
@@ -285,8 +302,17 @@ where
             names,
             query,
         };
+        let restricted = entrance.as_ref().is_some_and(|entrance| entrance.restricted_to.is_some());
         desk.admits(address, restricted, &Asked::of(parts)).await?;
-        Ok(desk)
+        let way = match &entrance {
+            Some(entrance) => console_entry::enter(&desk.app, &facts, entrance).await,
+            None => Ok(Way::In),
+        };
+        match way {
+            Ok(Way::In) => Ok(desk),
+            Ok(Way::SignIn) => Err(to_sign_in(&desk.app, &desk.browser, &desk.slug, parts)),
+            Err(fault) => Err(desk.failed(fault)),
+        }
     }
 }
 

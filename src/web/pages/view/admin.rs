@@ -246,6 +246,8 @@ pub struct PersonRow {
     pub may_send: bool,
     /// Where the account comes from.
     pub source: &'static str,
+    /// The connection that keeps the account; empty for an account that is kept here.
+    pub keeper: String,
     /// Groups.
     pub groups: Vec<String>,
     /// Roles that are held directly.

@@ -53,6 +53,7 @@ fn me() -> MePage {
             welcome: vec![HOSTILE.into()],
             roles: vec![HOSTILE.into()],
             projects: vec![(HOSTILE.into(), vec![HOSTILE.into()])],
+            console: true,
         }],
         invitations: 2,
         sessions: vec![SessionLine {

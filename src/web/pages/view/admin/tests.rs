@@ -86,6 +86,7 @@ fn people(may_invite: bool) -> PeoplePage {
             mail: Some(mail),
             may_send: true,
             source: "Registered here",
+            keeper: text(),
             groups: vec![text()],
             roles: vec![text()],
         }],
