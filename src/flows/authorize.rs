@@ -25,7 +25,7 @@ use crate::kernel::time::{MINUTE, SECOND, UnixMillis};
 use crate::store::cookies::Facts;
 use crate::store::db::{Conn, Tx};
 use crate::store::memberships::{self, Entrance};
-use crate::store::sessions::{self, NewEntry};
+use crate::store::sessions::{self, NewEntry, Stay};
 use crate::store::{codes, consents, orgs, picture, sign_ins, users};
 
 /// A request in progress: what travels, sealed, from page to page.
@@ -143,11 +143,7 @@ async fn with_session(
         Chosen::Step(step) => return Ok(step),
     };
     if entrance.as_ref().is_some_and(|entrance| stale_here(entrance, facts, pending, app.now())) {
-        return Ok(if request.is_silent() {
-            refuse(ErrorCode::LoginRequired, "the person must sign in")
-        } else {
-            Step::SignIn
-        });
+        return Ok(sign_in_again(request));
     }
     let ask = if let Some(waiting) = &pending.device {
         // Whatever was allowed before: no device is let in by somebody who hasn't seen that it asks.
@@ -163,6 +159,10 @@ async fn with_session(
         return Ok(Step::Consent(Box::new(asked(app, &mut conn, request, entrance.as_deref(), &facts.user).await?)));
     }
     issue_code(app, &mut conn, pending, application, (facts, entrance)).await
+}
+
+fn sign_in_again(request: &AuthorizationRequest) -> Step {
+    if request.is_silent() { refuse(ErrorCode::LoginRequired, "the person must sign in") } else { Step::SignIn }
 }
 
 /// Whether the session stood idle, or lives, for longer than the organisation allows; a sign-in for this request mends it.
@@ -297,7 +297,12 @@ async fn issue_code(
 ) -> Result<Step, Fault> {
     let (facts, entrance) = who;
     let (request, now) = (&pending.request, app.now());
-    let existing = sessions::entry(conn, &facts.id, entrance.as_ref().map(|e| &e.org), now).await?;
+    let existing = match sessions::stay(conn, &facts.id, entrance.as_ref().map(|e| &e.org), now).await? {
+        Stay::Live(entry) => Some(entry),
+        // What was ended here stays so, though the browser's session lives on elsewhere: until the next sign-in.
+        Stay::Ended(at) if facts.auth_time <= at => return Ok(sign_in_again(request)),
+        Stay::Ended(_) | Stay::None => None,
+    };
     let opening = existing.is_none().then(|| Opening::new(app, facts, entrance.as_deref(), now));
     let sid = existing.map(|entry| entry.id).or_else(|| opening.as_ref().map(|opening| opening.entry.id.clone()));
     let sid = sid.unwrap_or_else(EntryId::fresh);

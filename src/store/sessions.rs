@@ -21,27 +21,49 @@ impl Record for Entry {
     }
 }
 
-/// The live entry of a session for an organisation (or for none), not below its membership's epoch.
+/// What a browser session has of an organisation.
+#[derive(Clone, Debug)]
+pub enum Stay {
+    /// A live entry.
+    Live(Entry),
+    /// One that was ended, and when: only a sign-in after that moment makes another.
+    Ended(UnixMillis),
+    /// None, or one that has run out.
+    None,
+}
+
+/// What a session has of an organisation (or of none): its newest entry there, which is live unless it was ended or stands
+/// below its membership's epoch.
 ///
 /// # Errors
 /// The database's.
-pub async fn entry(
-    conn: &mut Conn,
-    session: &SessionId,
-    org: Option<&OrgId>,
-    now: UnixMillis,
-) -> Result<Option<Entry>> {
-    conn.query(
-        "SELECT e.id, e.epoch FROM session_entries e LEFT JOIN memberships m ON m.id = e.membership_id
-         WHERE e.session_id = $1 AND COALESCE(e.org_id, '') = $2 AND e.ended_at IS NULL AND e.expires_at > $3
-           AND (e.membership_id IS NULL OR (m.state = 'active' AND e.epoch >= m.epoch))
-         LIMIT 1",
-    )
-    .bind(session.as_str().to_owned())
-    .bind(org.map_or("", OrgId::as_str).to_owned())
-    .bind(now.0)
-    .optional()
-    .await
+pub async fn stay(conn: &mut Conn, session: &SessionId, org: Option<&OrgId>, now: UnixMillis) -> Result<Stay> {
+    struct Newest(Entry, bool, i64, Option<i64>, i64);
+    impl Record for Newest {
+        fn read(cells: &mut Cells<'_>) -> Result<Self> {
+            let entry = Entry::read(cells)?;
+            Ok(Self(entry, cells.take::<String>()? == "fits", cells.take()?, cells.take()?, cells.take()?))
+        }
+    }
+    let newest: Option<Newest> = conn
+        .query(
+            "SELECT e.id, e.epoch,
+               CASE WHEN e.membership_id IS NULL OR (m.state = 'active' AND e.epoch >= m.epoch) THEN 'fits' ELSE '' END,
+               e.created_at, e.ended_at, e.expires_at
+             FROM session_entries e LEFT JOIN memberships m ON m.id = e.membership_id
+             WHERE e.session_id = $1 AND COALESCE(e.org_id, '') = $2 ORDER BY e.created_at DESC, e.id DESC LIMIT 1",
+        )
+        .bind(session.as_str().to_owned())
+        .bind(org.map_or("", OrgId::as_str).to_owned())
+        .optional()
+        .await?;
+    Ok(match newest {
+        None => Stay::None,
+        Some(Newest(_, _, _, Some(ended_at), _)) => Stay::Ended(UnixMillis(ended_at)),
+        Some(Newest(_, false, created_at, None, _)) => Stay::Ended(UnixMillis(created_at)),
+        Some(Newest(entry, true, _, None, expires_at)) if now.0 < expires_at => Stay::Live(entry),
+        Some(_) => Stay::None,
+    })
 }
 
 /// A new entry.

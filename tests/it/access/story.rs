@@ -204,8 +204,9 @@ impl Teller<'_> {
         }
         for (id, entry) in &self.books.entries {
             if concerned.contains(&entry.member) || ending.entries.contains(id) {
-                let found = sessions::entry(&mut conn, &entry.session, Some(&entry.org), now).await.unwrap();
-                prop_assert_eq!(found.is_some_and(|found| found.id == *id), !ending.entries.contains(id));
+                let stay = sessions::stay(&mut conn, &entry.session, Some(&entry.org), now).await.unwrap();
+                let lives = matches!(stay, sessions::Stay::Live(found) if found.id == *id);
+                prop_assert_eq!(lives, !ending.entries.contains(id));
             }
         }
         Ok(())

@@ -4,5 +4,6 @@ mod budget;
 mod gains_and_losses;
 mod keys;
 mod nodes;
+mod other_org;
 mod own_tokens;
 mod refresh;
