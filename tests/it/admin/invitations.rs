@@ -17,12 +17,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::stage::{key_of, service_account, tool};
-use crate::people::mailbox::{link_to, links_to, nth_link};
 use crate::source::root;
 use crate::support::PASSWORD;
 use crate::support::admin::{Admin, console, owned};
 use crate::support::browser::{Landing, Person};
 use crate::support::client::{Ask, list};
+use crate::support::mailbox::{link_to, links_to, nth_link};
 use crate::support::org::Org;
 use crate::support::server::{Site, on_both};
 use crate::support::world::on_both as on_both_without_server;

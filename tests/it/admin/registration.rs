@@ -8,11 +8,11 @@ use muster::store::links;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::people::mailbox::{link_to, links_to, nth_link};
 use crate::support::PASSWORD;
 use crate::support::admin::{Admin, owned};
 use crate::support::browser::{Landing, Person};
 use crate::support::client::list;
+use crate::support::mailbox::{link_to, links_to, nth_link};
 use crate::support::org::Org;
 use crate::support::server::{Site, on_both};
 

@@ -11,11 +11,11 @@ use muster::kernel::time::{SECOND, UnixMillis};
 use serde_json::{Value, json};
 
 use super::post_office::PostOffice;
-use crate::people::mailbox::all_sent;
 use crate::support::PASSWORD;
 use crate::support::admin::{Admin, owned};
 use crate::support::browser::{Browser, Person};
 use crate::support::client::list;
+use crate::support::mailbox::all_sent;
 use crate::support::page::Page;
 use crate::support::server::{Site, on_both_with};
 

@@ -16,11 +16,11 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, COOKIE, ORIGIN};
 
 use super::clerk::{Clerk, hidden, says};
-use super::mailbox::mails_to;
 use crate::support::PASSWORD;
 use crate::support::admin::owned;
 use crate::support::browser::{Browser, Person};
 use crate::support::http::Answer;
+use crate::support::mailbox::mails_to;
 use crate::support::org::Org;
 use crate::support::page::Page;
 use crate::support::server::{Site, on_both};

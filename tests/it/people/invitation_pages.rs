@@ -19,10 +19,10 @@ use muster::kernel::time::{DAY, MINUTE, SECOND};
 use muster::store::{invitations, memberships, users};
 use reqwest::Method;
 
-use super::mailbox::{all_sent, link_to, links_to, nth_link};
 use crate::support::PASSWORD;
 use crate::support::browser::{Browser, Person};
 use crate::support::client::list;
+use crate::support::mailbox::{all_sent, link_to, links_to, nth_link};
 use crate::support::org::Org;
 use crate::support::page::Page;
 use crate::support::server::on_both;

@@ -22,9 +22,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::clerk::{Clerk, hidden};
-use super::mailbox::{all_sent, links_to, nth_link};
 use crate::support::PASSWORD;
 use crate::support::admin::{Admin, owned};
+use crate::support::mailbox::{all_sent, links_to, nth_link};
 use crate::support::org::Org;
 use crate::support::server::{Site, on_both};
 
@@ -117,6 +117,7 @@ async fn no_answer_list_record_alert_or_page_tells_a_link_to_whoever_had_it_sent
         let ina = told.ask(&olga, Method::POST, "/invitations", Some(ina)).await;
         let id: InvitationId = ina["people"][0]["invitation_id"].as_str().unwrap().parse().unwrap();
         nth_link(site, INA, Purpose::Invitation, 1).await;
+        all_sent(site).await;
         note_mail(site, &id, MailFate::Sent).await.unwrap();
         site.advance(MINUTE + SECOND);
         told.ask(&olga, Method::POST, &format!("/invitations/{id}/resend"), Some(json!({}))).await;

@@ -5,7 +5,6 @@ mod console;
 mod console_sessions;
 mod invitation_pages;
 mod link_secrecy;
-pub mod mailbox;
 mod own_account;
 mod review;
 mod rows_of_people;

@@ -15,10 +15,10 @@ use muster::kernel::time::{DAY, HOUR, MINUTE};
 use muster::store::users;
 use reqwest::Method;
 
-use super::mailbox::{link_to, links_to, nth_link};
 use crate::support::PASSWORD;
 use crate::support::browser::{Browser, Person};
 use crate::support::client::Client;
+use crate::support::mailbox::{link_to, links_to, nth_link};
 use crate::support::org::Org;
 use crate::support::page::Page;
 use crate::support::server::{Site, on_both};

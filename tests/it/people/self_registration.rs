@@ -13,9 +13,9 @@ use muster::kernel::time::{DAY, HOUR, MINUTE};
 use muster::store::users;
 use reqwest::Method;
 
-use super::mailbox::{link_to, links_to, mails_to};
 use crate::support::PASSWORD;
 use crate::support::browser::Person;
+use crate::support::mailbox::{link_to, links_to, mails_to};
 use crate::support::server::{Site, on_both, on_both_with};
 use crate::support::world::World;
 

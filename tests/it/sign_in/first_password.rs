@@ -10,11 +10,11 @@ use muster::kernel::time::{DAY, MINUTE, SECOND};
 use muster::store::users;
 use reqwest::Method;
 
-use super::letters::{OTHER, count_to, link_to, links_to, registered, secret_of};
-use crate::people::mailbox::all_sent;
+use super::letters::{OTHER, registered};
 use crate::support::PASSWORD;
 use crate::support::browser::Person;
 use crate::support::client::Ask;
+use crate::support::mailbox::{all_sent, count_to, link_to, nth_link, secret_of};
 use crate::support::server::on_both as on_both_served;
 use crate::support::world::{World, on_both};
 
@@ -48,7 +48,7 @@ async fn the_link_is_good_for_seven_days_less_a_second_and_not_for_seven_days() 
             assert!(!gets_in(&world, password).await, "nobody is let in");
         }
         set_password::send_again(&world, &secret, &Origin::default()).await.unwrap();
-        let again = secret_of(&links_to(&world, PIA, Purpose::SetPassword, 2).await[1]);
+        let again = secret_of(&nth_link(&world, PIA, Purpose::SetPassword, 2).await);
         world.advance(7 * DAY - SECOND);
         let welcome = set_password::seen(&world, &again).await.unwrap().unwrap();
         assert_eq!((welcome.user_name.as_str(), welcome.email.as_str()), ("pia", PIA));
@@ -123,25 +123,21 @@ async fn an_expired_link_offers_a_new_one_to_the_same_address_and_tells_no_more(
         assert!(text.contains("This link expired on ") && text.contains("p…@example.test") && !text.contains(PIA));
         let again = browser.press(&page, "link-renew", &[]).await.page();
         assert_eq!(again.status, 200);
-        let links = links_to(site, PIA, Purpose::SetPassword, 2).await;
+        let newer = nth_link(site, PIA, Purpose::SetPassword, 2).await;
         // The next one within a minute is silently none.
         let answer = browser.press(&page, "link-renew", &[]).await.page();
         assert_eq!((answer.status, &answer.html), (again.status, &again.html));
         assert_eq!(count_to(site, PIA, Purpose::SetPassword).await, 2);
-        let page = browser.open(&links[1]).await.page();
+        let page = browser.open(&newer).await.page();
         let typed = [("password", OTHER), ("password_again", OTHER)];
         assert!(browser.press(&page, "welcome-submit", &typed).await.page().text().contains("Your password is set."));
-        let dead = browser.open(&links[0]).await.page();
+        let dead = browser.open(&link).await.page();
         assert!(dead.status == 410 && !dead.has("welcome-form"), "{dead:?}");
         site.advance(MINUTE + SECOND);
         let fields = page.form_with("welcome-submit").unwrap().filled("welcome-submit", &typed);
         let mut fields: Vec<_> = fields.into_iter().filter(|(name, _)| name == "csrf").collect();
         fields.push(("act".to_owned(), "renew".to_owned()));
-        assert_eq!(
-            browser.send(Method::POST, &links[0], Some(&fields)).await.status,
-            200,
-            "neutral, and nothing is sent"
-        );
+        assert_eq!(browser.send(Method::POST, &link, Some(&fields)).await.status, 200, "neutral, and nothing is sent");
         assert_eq!(count_to(site, PIA, Purpose::SetPassword).await, 2);
         let shop = site.client(&acme.application("shop").await);
         let arrival = browser.authorize(&Ask::of(&shop), Person { password: OTHER, ..Person::named("pia") }).await;

@@ -1,7 +1,5 @@
 //! Forgotten passwords: one answer for everybody, one link to one address, one use, and no session at its end.
 
-use std::time::{Duration, Instant};
-
 use futures_util::future::join_all;
 use muster::domain::change::{Change, Origin};
 use muster::domain::mail::Purpose;
@@ -14,10 +12,11 @@ use muster::kernel::secret::Secret;
 use muster::kernel::time::{HOUR, MINUTE, SECOND};
 use reqwest::Method;
 
-use super::letters::{OTHER, count_to, link_to, links_to, registered, secret_of};
+use super::letters::{OTHER, registered};
 use crate::support::PASSWORD;
 use crate::support::browser::{Browser, Person};
 use crate::support::http::Answer;
+use crate::support::mailbox::{count_to, link_to, nth_link, secret_of};
 use crate::support::page::Page;
 use crate::support::server::{Site, on_both as on_both_served};
 use crate::support::world::{World, on_both};
@@ -90,7 +89,7 @@ async fn user_name_address_and_phone_reach_one_account_and_the_link_comes_by_the
         acme.admit(&id).await;
         for (number, name) in ["ana", "Ana@Example.test", "+82-10-1234-5678"].into_iter().enumerate() {
             ask(&mut site.browser(), site, name).await;
-            assert_eq!(links_to(site, ANA, Purpose::ResetPassword, number + 1).await.len(), number + 1, "{name}");
+            nth_link(site, ANA, Purpose::ResetPassword, number + 1).await;
             let signed_in = site.browser().sign_in(Person::named(name)).await.page();
             assert_eq!(signed_in.url, site.at.url("/me"), "{name}");
         }
@@ -99,7 +98,7 @@ async fn user_name_address_and_phone_reach_one_account_and_the_link_comes_by_the
         let page = browser.open(&site.at.url("/forgot?via=sms&organization=acme")).await.page();
         browser.press(&page, "forgot-submit", &[("username", "ana")]).await.page();
         let link = link_to(site, PHONE, Purpose::ResetPassword).await;
-        let before = links_to(site, ANA, Purpose::ResetPassword, 3).await.pop().unwrap();
+        let before = nth_link(site, ANA, Purpose::ResetPassword, 3).await;
         let dead = browser.open(&before).await.page();
         assert!(dead.status == 410, "a newer link takes the place of the one before: {dead:?}");
         assert!(reset(&mut browser, &link, OTHER).await.has("login-form"));
@@ -125,7 +124,7 @@ async fn whoever_is_meant_the_answer_is_one() {
             let page = ask(&mut browser, site, name).await;
             assert_eq!((page.status, &page.html), (expected.status, &expected.html), "{name}");
         }
-        assert_eq!(links_to(site, ANA, Purpose::ResetPassword, 1).await.len(), 1);
+        link_to(site, ANA, Purpose::ResetPassword).await;
         for (name, purpose, sent) in [
             ("suspended", Purpose::ResetPassword, 0),
             ("double", Purpose::ResetPassword, 0),
@@ -137,49 +136,8 @@ async fn whoever_is_meant_the_answer_is_one() {
         }
         site.advance(MINUTE + SECOND);
         ask(&mut browser, site, "pending").await;
-        let links = links_to(site, "pending@example.test", Purpose::SetPassword, 2).await;
-        assert!(browser.open(&links[1]).await.page().has("welcome-form"));
-    })
-    .await;
-}
-
-/// How long an answer to whoever asks takes.
-async fn taken(browser: &mut Browser, page: &Page, name: &str) -> Duration {
-    let fields = page.form_with("forgot-submit").unwrap().filled("forgot-submit", &[("username", name)]);
-    let url = format!("{}/forgot", browser.at.issuer);
-    let began = Instant::now();
-    let answer = browser.send(Method::POST, &url, Some(&fields)).await;
-    let taken = began.elapsed();
-    assert_eq!(answer.status, 200, "{name}");
-    taken
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_answer_takes_as_long_whether_or_not_there_is_an_account() {
-    on_both_served(async |site| {
-        site.org("acme").await.person("ana", PASSWORD).await;
-        let mut browser = site.browser();
-        let page = browser.open(&site.at.url("/forgot")).await.page();
-        let mut told = Vec::new();
-        for _ in 0..3 {
-            let mut took: [Vec<Duration>; 2] = Default::default();
-            for round in 0..40 {
-                for place in [round % 2, (round + 1) % 2] {
-                    // Nobody's limit is met.
-                    site.advance(HOUR + SECOND);
-                    took[place].push(taken(&mut browser, &page, ["ana", "nobody"][place]).await);
-                }
-            }
-            let [known, unknown] = took.map(|mut all| {
-                all.sort_unstable();
-                all[all.len() / 2]
-            });
-            if known.abs_diff(unknown) < Duration::from_millis(5) {
-                return;
-            }
-            told.push(format!("{known:?} for somebody, {unknown:?} for nobody"));
-        }
-        panic!("the answers differ in every series: {told:?}");
+        let link = nth_link(site, "pending@example.test", Purpose::SetPassword, 2).await;
+        assert!(browser.open(&link).await.page().has("welcome-form"));
     })
     .await;
 }
@@ -236,7 +194,7 @@ async fn an_account_gets_three_links_an_hour_and_a_network_ten_answers() {
         let mut browser = site.browser();
         for number in 1..=4_usize {
             assert_eq!(ask(&mut browser, site, "ana").await.status, 200);
-            links_to(site, ANA, Purpose::ResetPassword, number.min(3)).await;
+            nth_link(site, ANA, Purpose::ResetPassword, number.min(3)).await;
         }
         assert_eq!(count_to(site, ANA, Purpose::ResetPassword).await, 3, "the fourth is silently none");
         for _ in 5..=10 {
@@ -249,7 +207,7 @@ async fn an_account_gets_three_links_an_hour_and_a_network_ten_answers() {
         assert!(answer.status == 429 && (1..=3600).contains(&wait), "{} {wait}", answer.status);
         site.advance(HOUR + SECOND);
         assert_eq!(ask(&mut browser, site, "ana").await.status, 200);
-        links_to(site, ANA, Purpose::ResetPassword, 4).await;
+        nth_link(site, ANA, Purpose::ResetPassword, 4).await;
     })
     .await;
 }
@@ -306,7 +264,7 @@ async fn secret_for_ana(world: &World) -> Secret {
     let sent = count_to(world, ANA, Purpose::ResetPassword).await;
     let asked = forgotten::ask(world, "ana", Context::None, By::Mail, &Origin::default()).await.unwrap();
     assert_eq!(asked, Asked::Done);
-    secret_of(&links_to(world, ANA, Purpose::ResetPassword, sent + 1).await[sent])
+    secret_of(&nth_link(world, ANA, Purpose::ResetPassword, sent + 1).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,12 +13,13 @@ use muster::store::users;
 use reqwest::Method;
 use serde_json::json;
 
-use super::letters::{OTHER, link_to};
+use super::letters::OTHER;
 use crate::support::PASSWORD;
 use crate::support::admin::Admin;
 use crate::support::browser::{Browser, Person};
 use crate::support::client::{Ask, Client};
 use crate::support::http::Answer;
+use crate::support::mailbox::link_to;
 use crate::support::org::Org;
 use crate::support::page::Page;
 use crate::support::server::{Site, on_both, on_both_with};

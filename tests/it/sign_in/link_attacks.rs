@@ -16,12 +16,12 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::letters::{OTHER, count_to, link_to, registered};
-use crate::people::mailbox::all_sent;
+use super::letters::{OTHER, registered};
 use crate::support::PASSWORD;
 use crate::support::admin::{Admin, owned};
 use crate::support::browser::{Browser, Person};
 use crate::support::client::{Ask, random};
+use crate::support::mailbox::{all_sent, count_to, link_to};
 use crate::support::org::Org;
 use crate::support::page::Page;
 use crate::support::server::{Site, on_both, on_both_with};

@@ -5,6 +5,7 @@ pub mod application;
 pub mod browser;
 pub mod client;
 pub mod http;
+pub mod mailbox;
 pub mod org;
 pub mod page;
 pub mod postgres;

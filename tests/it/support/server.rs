@@ -61,7 +61,8 @@ impl Site {
         let at = Address { issuer: issuer.unwrap_or_else(|| node.clone()), node };
         let mut config = config(&at.issuer, place.folder(), place.url());
         adjust(&mut config);
-        let world = World::over(place, config, hands).await;
+        let mut world = World::over(place, config, hands).await;
+        world.has_jobs = true;
         rotate_keys::ensure(&world, &BTreeSet::from([Alg::Es256, Alg::Rs256])).await.expect("keys can be made");
         let stop = CancellationToken::new();
         let routes = web::layers::wrap(router::build(&world, stop.clone()), &world.config);

@@ -145,6 +145,8 @@ pub struct World {
     pub hands: Hands,
     /// The database's place.
     pub place: Arc<Place>,
+    /// Whether somebody sends what stands in the outbox.
+    pub has_jobs: bool,
 }
 
 impl Deref for World {
@@ -170,7 +172,7 @@ impl World {
         migrate::run(&db).await.expect("the database can be migrated");
         let parts = Parts { db, instance_key: [7; 32], clock: Arc::new(hands.clone()), chance: Arc::new(SystemChance) };
         let app = App::new(config, parts).expect("there are no extra certificates to be wrong");
-        Self { app, hands, place }
+        Self { app, hands, place, has_jobs: false }
     }
 
     /// A connection to read with.
