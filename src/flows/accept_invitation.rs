@@ -202,7 +202,7 @@ pub async fn as_new(app: &App, link: &Secret, password: Secret, origin: &Origin)
     let user = new_user(&invitation, hash, app.now());
     let id = user.id.clone();
     let accept = acceptance(&invitation, &id, Presented::Link(link.digest()));
-    carry(app, &HOLDER, origin, &invitation, vec![Change::CreateUser(Box::new(user)), accept]).await?;
+    carry(app, &HOLDER, (origin, Mode::Act), &invitation, vec![Change::CreateUser(Box::new(user)), accept]).await?;
     Ok(id)
 }
 
@@ -220,17 +220,23 @@ pub async fn by_link(app: &App, link: &Secret, user: &UserId, origin: &Origin) -
         return Err(NotAccepted::OtherAddress(invitation.email));
     }
     let accept = acceptance(&invitation, user, Presented::Link(link.digest()));
-    Ok(carry(app, &Actor::User(user.clone()), origin, &invitation, vec![accept]).await?)
+    Ok(carry(app, &Actor::User(user.clone()), (origin, Mode::Act), &invitation, vec![accept]).await?)
 }
 
 /// Makes the account of somebody who is signed in a member of the organisation that invited its address (I22).
 ///
 /// # Errors
 /// `NotFound` where no open invitation of that organisation is for that person; else the door's refusal.
-pub async fn by_account(app: &App, user: &UserId, org: &OrgId, origin: &Origin) -> Result<Receipt, Refusal> {
+pub async fn by_account(
+    app: &App,
+    user: &UserId,
+    org: &OrgId,
+    origin: &Origin,
+    mode: Mode,
+) -> Result<Receipt, Refusal> {
     let invitation = of_account(app, user, org).await?;
     let accept = acceptance(&invitation, user, Presented::Account);
-    carry(app, &Actor::User(user.clone()), origin, &invitation, vec![accept]).await
+    carry(app, &Actor::User(user.clone()), (origin, mode), &invitation, vec![accept]).await
 }
 
 /// Says no for whoever holds the link.
@@ -249,9 +255,15 @@ pub async fn decline_by_link(app: &App, link: &Secret, origin: &Origin) -> Resul
 ///
 /// # Errors
 /// As [`by_account`].
-pub async fn decline_by_account(app: &App, user: &UserId, org: &OrgId, origin: &Origin) -> Result<Receipt, Refusal> {
+pub async fn decline_by_account(
+    app: &App,
+    user: &UserId,
+    org: &OrgId,
+    origin: &Origin,
+    mode: Mode,
+) -> Result<Receipt, Refusal> {
     let decline = refusal_of(&of_account(app, user, org).await?, Presented::Account);
-    change_access_from(app, &Actor::User(user.clone()), origin, vec![decline], Mode::Act).await
+    change_access_from(app, &Actor::User(user.clone()), origin, vec![decline], mode).await
 }
 
 /// Sends a new link to the same address, while the invitation lives; within the limits of every resend.
@@ -287,12 +299,12 @@ fn refusal_of(invitation: &Invitation, by: Presented) -> Change {
 async fn carry(
     app: &App,
     actor: &Actor,
-    origin: &Origin,
+    (origin, mode): (&Origin, Mode),
     invitation: &Invitation,
     changes: Vec<Change>,
 ) -> Result<Receipt, Refusal> {
-    let outcome = change_access_from(app, actor, origin, changes, Mode::Act).await;
-    if !matches!(outcome, Err(Refusal::Denied { .. })) {
+    let outcome = change_access_from(app, actor, origin, changes, mode).await;
+    if mode == Mode::DryRun || !matches!(outcome, Err(Refusal::Denied { .. })) {
         return outcome;
     }
     let email = &invitation.email;

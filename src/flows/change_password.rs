@@ -8,7 +8,7 @@ use super::new_password::{self, Unfit};
 use super::sign_in::{self, ChangeFirst};
 use super::{Fault, links, notices};
 use crate::app::App;
-use crate::domain::change::{Actor, Change, Mode, Origin};
+use crate::domain::change::{Actor, Change, Mode, Origin, Receipt};
 use crate::domain::people::password::{Rules, Shortfall};
 use crate::domain::people::user::{Kind, UserState};
 use crate::domain::settings::OwnData;
@@ -82,37 +82,47 @@ impl From<Unfit> for NotChanged {
 pub async fn own(
     app: &App,
     facts: &Facts,
-    old: Secret,
-    new: Secret,
+    (old, new): (Secret, Secret),
     end_others: bool,
     origin: &Origin,
-) -> Result<(), NotChanged> {
-    let (now, user) = (app.now(), facts.user.clone());
-    let candidate = {
-        let mut conn = app.db.read().await?;
-        if !is_changed_here(&mut conn, &user).await? {
-            return Err(NotChanged::NotHere);
-        }
-        users::candidate(&mut conn, &user).await?
-    };
-    let usable = candidate.filter(|found| found.state == UserState::Active && !found.counter.locked(now));
-    let stored = usable.and_then(|found| found.password);
-    let old = sign_in::as_hashed(&old);
-    let verified = app.hasher.verify(stored.clone(), old.clone()).await?;
-    let Some(stored) = stored.filter(|_| verified.matches && !old.expose().is_empty()) else {
-        count_failure(app, user, origin.address.clone(), now).await?;
+    mode: Mode,
+) -> Result<Receipt, NotChanged> {
+    let user = facts.user.clone();
+    if !is_changed_here(&mut app.db.read().await?, &user).await? {
+        return Err(NotChanged::NotHere);
+    }
+    let Some(stored) = proven(app, &user, &old, origin).await? else {
         return Err(NotChanged::WrongOld);
     };
     let password = new_password::for_account(app, &user, new, true).await?;
     let keep = Some(facts.id.clone());
     let change = Change::ChangePassword { user: user.clone(), old: stored, password, end_others, keep };
-    match change_access_from(app, &Actor::User(user), origin, vec![change], Mode::Act).await {
-        Ok(_) => Ok(()),
+    match change_access_from(app, &Actor::User(user), origin, vec![change], mode).await {
+        Ok(receipt) => Ok(receipt),
         Err(Refusal::Store(error)) => Err(error.into()),
         // Somebody changed it meanwhile: what was typed is not the password of now any more.
         Err(Refusal::Conflict(_) | Refusal::Stale) => Err(NotChanged::WrongOld),
         Err(other) => Err(NotChanged::Refused(other)),
     }
+}
+
+/// The hash of the password of somebody who is signed in and types it again; `None` when that is not it, or the account is
+/// locked. A wrong guess counts like one at the sign-in.
+///
+/// # Errors
+/// The hash pool is full, or the database failed.
+pub(super) async fn proven(app: &App, user: &UserId, typed: &Secret, origin: &Origin) -> Result<Option<String>, Fault> {
+    let now = app.now();
+    let candidate = users::candidate(&mut app.db.read().await?, user).await?;
+    let usable = candidate.filter(|found| found.state == UserState::Active && !found.counter.locked(now));
+    let stored = usable.and_then(|found| found.password);
+    let typed = sign_in::as_hashed(typed);
+    let verified = app.hasher.verify(stored.clone(), typed.clone()).await?;
+    let stored = stored.filter(|_| verified.matches && !typed.expose().is_empty());
+    if stored.is_none() {
+        count_failure(app, user.clone(), origin.address.clone(), now).await?;
+    }
+    Ok(stored)
 }
 
 /// Whether a person changes the password of this account at Muster, by the account's source and the organisation's

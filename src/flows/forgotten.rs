@@ -124,7 +124,9 @@ async fn link_for(app: &App, candidate: &Candidate, by: By) -> Result<Option<(Us
 /// Where the account's messages go: by the way that was asked for, else by the other.
 fn address(user: &User, by: By) -> Option<Address> {
     let mail = user.profile.email.clone().map(Address::Email);
-    let phone = user.profile.phone_number.clone().map(Address::Phone);
+    // Of an own account the person alone says which number it has: it opens nothing before it is proven.
+    let proven = user.kind.org().is_some() || user.profile.phone_number_verified;
+    let phone = user.profile.phone_number.clone().filter(|_| proven).map(Address::Phone);
     match by {
         By::Mail => mail.or(phone),
         By::Sms => phone.or(mail),

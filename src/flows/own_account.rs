@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 
 use super::change_access::{Refusal, change_access_from};
 use super::links::{self, Dead, Wanted};
-use super::{Fault, change_password, device, forgotten, sign_in};
+use super::{Fault, change_password, device, forgotten};
 use crate::app::App;
-use crate::domain::change::{Actor, Change, Mode, Origin};
+use crate::domain::change::{Actor, Change, Mode, Origin, Receipt};
 use crate::domain::mail::{Address, Purpose, Template};
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::identifier;
@@ -129,7 +129,13 @@ pub async fn locks(conn: &mut Conn, user: &User) -> Result<Locks, sqlx::Error> {
 ///
 /// # Errors
 /// See [`NotChanged`].
-pub async fn set_names(app: &App, user: &UserId, names: Names, origin: &Origin) -> Result<(), NotChanged> {
+pub async fn set_names(
+    app: &App,
+    user: &UserId,
+    names: Names,
+    origin: &Origin,
+    mode: Mode,
+) -> Result<Receipt, NotChanged> {
     let mut conn = app.db.read().await?;
     let user = here(&mut conn, user).await?;
     if let Some(reason) = locks(&mut conn, &user).await?.profile {
@@ -144,7 +150,7 @@ pub async fn set_names(app: &App, user: &UserId, names: Names, origin: &Origin) 
         ..user.profile.clone()
     };
     drop(conn);
-    save(app, &user, profile, origin).await
+    save(app, &user, profile, origin, mode).await
 }
 
 /// Replaces the phone number of somebody who is signed in and types their password again; an empty one is none.
@@ -157,7 +163,8 @@ pub async fn set_phone(
     phone: &str,
     password: &Secret,
     origin: &Origin,
-) -> Result<(), NotChanged> {
+    mode: Mode,
+) -> Result<Receipt, NotChanged> {
     let mut conn = app.db.read().await?;
     let user = here(&mut conn, user).await?;
     if let Some(reason) = locks(&mut conn, &user).await?.phone {
@@ -171,7 +178,7 @@ pub async fn set_phone(
     prove(app, &user, password, origin).await?;
     let verified = user.profile.phone_number_verified && phone == user.profile.phone_number;
     let profile = Profile { phone_number: phone, phone_number_verified: verified, ..user.profile.clone() };
-    save(app, &user, profile, origin).await
+    save(app, &user, profile, origin, mode).await
 }
 
 /// Sends a link to the new address of somebody who is signed in and types their password again. Nothing changes before
@@ -185,7 +192,8 @@ pub async fn ask_for_email(
     email: &str,
     password: &Secret,
     origin: &Origin,
-) -> Result<(), NotChanged> {
+    mode: Mode,
+) -> Result<Receipt, NotChanged> {
     let email = email.trim();
     let user = {
         let mut conn = app.db.read().await?;
@@ -215,8 +223,7 @@ pub async fn ask_for_email(
     };
     let link = Box::new(links::mint(app, wanted));
     let change = Change::SendLink { user: user.id.clone(), link };
-    change_access_from(app, &Actor::User(user.id.clone()), origin, vec![change], Mode::Act).await?;
-    Ok(())
+    Ok(change_access_from(app, &Actor::User(user.id.clone()), origin, vec![change], mode).await?)
 }
 
 /// A new address that waits to be confirmed, and whose it becomes.
@@ -270,18 +277,10 @@ pub async fn confirm_email(app: &App, secret: &Secret, origin: &Origin) -> Resul
 
 /// Whether somebody who is signed in knows their password still. A wrong guess counts like one at the sign-in.
 async fn prove(app: &App, user: &User, password: &Secret, origin: &Origin) -> Result<(), NotChanged> {
-    let now = app.now();
-    let candidate = users::candidate(&mut app.db.read().await?, &user.id).await?;
-    let usable = candidate.filter(|found| found.state == UserState::Active && !found.counter.locked(now));
-    let stored = usable.and_then(|found| found.password);
-    let password = sign_in::as_hashed(password);
-    let known = stored.is_some();
-    let verified = app.hasher.verify(stored, password.clone()).await.map_err(Fault::from)?;
-    if known && verified.matches && !password.expose().is_empty() {
-        return Ok(());
+    match change_password::proven(app, &user.id, password, origin).await? {
+        Some(_) => Ok(()),
+        None => Err(NotChanged::WrongPassword),
     }
-    change_password::count_failure(app, user.id.clone(), origin.address.clone(), now).await?;
-    Err(NotChanged::WrongPassword)
 }
 
 /// Whether one more link may be sent: by this network, for this account, and to this address.
@@ -315,11 +314,10 @@ async fn here(conn: &mut Conn, user: &UserId) -> Result<User, NotChanged> {
 
 /// Asks the door, which looks once more whether the person may. It refuses an address that isn't the one of now, so that
 /// none comes back that was changed meanwhile.
-async fn save(app: &App, user: &User, profile: Profile, origin: &Origin) -> Result<(), NotChanged> {
+async fn save(app: &App, user: &User, profile: Profile, origin: &Origin, mode: Mode) -> Result<Receipt, NotChanged> {
     let profile = Box::new(Profile { updated_at: app.now().seconds(), ..profile });
     let change = Change::SetProfile { user: user.id.clone(), user_name: user.user_name.clone(), profile };
-    change_access_from(app, &Actor::User(user.id.clone()), origin, vec![change], Mode::Act).await?;
-    Ok(())
+    Ok(change_access_from(app, &Actor::User(user.id.clone()), origin, vec![change], mode).await?)
 }
 
 fn typed(text: &str) -> Option<String> {

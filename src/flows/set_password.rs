@@ -6,6 +6,7 @@
 
 use super::Fault;
 use super::change_access::{Refusal, change_access_from};
+use super::device;
 use super::forgotten::{self, Asked};
 use super::links::{self, Dead, Wanted};
 use super::new_password::{self, Unfit};
@@ -17,12 +18,15 @@ use crate::domain::people::password::{Rules, Shortfall};
 use crate::domain::people::user::{AccessType, Kind, OrgState, UserState};
 use crate::kernel::id::UserId;
 use crate::kernel::secret::Secret;
+use crate::kernel::time::HOUR;
 use crate::outside::hasher::Busy;
 use crate::store::db::Conn;
 use crate::store::links::{self as sent, Link};
 use crate::store::orgs::{self, Org};
 use crate::store::users::{self, User};
 
+/// So often an hour a password is tried with one link.
+const MOST_TRIES: u32 = 100;
 /// Whoever holds the link for a first password.
 pub(super) const HOLDER: Actor = Actor::Link("set_password");
 
@@ -117,6 +121,10 @@ pub(super) async fn by_link(
 ) -> Result<Option<String>, NotSet> {
     let (secret, purpose) = link;
     let holder = holder(app, secret, purpose).await?.map_err(NotSet::Dead)?;
+    // Each try may be compared with every password that the account had before.
+    if device::count(app, &format!("link {}", secret.digest().base64url()), MOST_TRIES, HOUR).is_some() {
+        return Err(Busy { retry_after_secs: 3600 }.into());
+    }
     let user = holder.user.id;
     let password = new_password::for_account(app, &user, new, false).await?;
     let change = Change::SetPasswordByLink { user, link: secret.digest(), password };

@@ -344,7 +344,8 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
+            // Another process writes too: the command line beside a busy server gets its turn.
+            .busy_timeout(Duration::from_secs(30))
             .statement_cache_capacity(512)
             .pragma("journal_size_limit", "67108864")
             .pragma("cache_size", "-4096")

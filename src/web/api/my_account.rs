@@ -1,7 +1,7 @@
 //! One's own account, for people with a token of their own: names, address, number and password, and the invitations
 //! that wait for an answer.
 //!
-//! Nothing here can be tried with a dry run. A tool is refused: it is nobody's self.
+//! A tool is refused: it is nobody's self.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,6 +17,7 @@ use super::patch::Given;
 use super::problem::Problem;
 use super::words::{ReceiptBody, moment, until};
 use crate::app::App;
+use crate::domain::change::{Mode, Receipt};
 use crate::domain::oidc::claims::Profile;
 use crate::flows::accept_invitation::{self, OfferedRole, Open};
 use crate::flows::change_password;
@@ -101,6 +102,9 @@ pub struct OwnAccount {
     /// The new address, to which a link was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_to_confirm: Option<String>,
+    /// What the change did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<ReceiptBody>,
 }
 
 /// A new password of one's own.
@@ -118,8 +122,10 @@ pub struct OwnPassword {
 /// That it was done.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Done {
-    /// True.
+    /// False for a dry run.
     pub done: bool,
+    /// What the change did.
+    pub receipt: ReceiptBody,
 }
 
 /// An invitation that waits for one's answer.
@@ -169,9 +175,8 @@ pub struct InvitationAnswered {
     pub receipt: ReceiptBody,
 }
 
-/// What concerns oneself is done or not: there is no receipt that could be shown beforehand.
-fn no_trial(how: &How) -> Result<(), Problem> {
-    if how.dry_run { Err(Problem::invalid("dry_run", "This can't be tried; leave dry_run out.")) } else { Ok(()) }
+const fn mode(how: &How) -> Mode {
+    if how.dry_run { Mode::DryRun } else { Mode::Act }
 }
 
 fn of_fault(fault: Fault) -> Problem {
@@ -225,7 +230,7 @@ async fn own(conn: &mut Conn, asked: &Asked) -> Result<User, Problem> {
     users::find(conn, &asked.user).await?.ok_or_else(|| Problem::not_found("The user"))
 }
 
-fn account(user: User, email_to_confirm: Option<String>) -> OwnAccount {
+fn account(user: User, email_to_confirm: Option<String>, receipt: Option<&Receipt>) -> OwnAccount {
     let Profile { name, given_name, family_name, locale, zoneinfo, email, email_verified, phone_number, .. } =
         user.profile;
     OwnAccount {
@@ -240,6 +245,7 @@ fn account(user: User, email_to_confirm: Option<String>) -> OwnAccount {
         email_verified,
         phone: phone_number,
         email_to_confirm,
+        receipt: receipt.map(ReceiptBody::of),
     }
 }
 
@@ -268,28 +274,28 @@ async fn change(
     how: How,
     Body(patch): Body<MePatch>,
 ) -> Result<Json<OwnAccount>, Problem> {
-    no_trial(&how)?;
     let (user, origin) = (&asked.user, &asked.origin);
     let names = names(&own(&mut app.db.read().await?, &asked).await?.profile, &patch);
     let password = || {
         let missing = || Problem::invalid("password", "Give your password, too.");
         patch.password.as_ref().map(Secret::presented).ok_or_else(missing)
     };
-    let mut to_confirm = None;
-    match (names, &patch.email, &patch.phone) {
-        (Some(names), None, Given::Absent) => own_account::set_names(&app, user, names, origin).await?,
+    let (mut to_confirm, mode) = (None, mode(&how));
+    let receipt = match (names, &patch.email, &patch.phone) {
+        (Some(names), None, Given::Absent) => Some(own_account::set_names(&app, user, names, origin, mode).await?),
         (None, Some(email), Given::Absent) => {
-            own_account::ask_for_email(&app, user, email, &password()?, origin).await?;
             to_confirm = Some(email.trim().to_owned());
+            Some(own_account::ask_for_email(&app, user, email, &password()?, origin, mode).await?)
         }
         (None, None, Given::Set(phone)) => {
-            own_account::set_phone(&app, user, phone, &password()?, origin).await?;
+            Some(own_account::set_phone(&app, user, phone, &password()?, origin, mode).await?)
         }
-        (None, None, Given::Null) => own_account::set_phone(&app, user, "", &password()?, origin).await?,
-        (None, None, Given::Absent) => {}
+        (None, None, Given::Null) => Some(own_account::set_phone(&app, user, "", &password()?, origin, mode).await?),
+        (None, None, Given::Absent) => None,
         _ => return Err(Problem::invalid("email", "Change names, address and number in calls of their own.")),
-    }
-    Ok(Json(account(own(&mut app.db.read().await?, &asked).await?, to_confirm)))
+    };
+    let user = own(&mut app.db.read().await?, &asked).await?;
+    Ok(Json(account(user, to_confirm.filter(|_| !how.dry_run), receipt.as_ref())))
 }
 
 /// Changes one's own password. The other sessions and tokens end unless it is said otherwise; those of the sign-in that
@@ -302,7 +308,6 @@ async fn set_password(
     how: How,
     Body(body): Body<OwnPassword>,
 ) -> Result<Json<Done>, Problem> {
-    no_trial(&how)?;
     let session = session(&mut app.db.read().await?, &asked).await?;
     let now = app.now();
     let facts = Facts {
@@ -319,8 +324,9 @@ async fn set_password(
         password_at: None,
     };
     let (old, new) = (Secret::presented(body.old), Secret::presented(body.new));
-    change_password::own(&app, &facts, old, new, body.end_others.unwrap_or(true), &asked.origin).await?;
-    Ok(Json(Done { done: true }))
+    let end_others = body.end_others.unwrap_or(true);
+    let receipt = change_password::own(&app, &facts, (old, new), end_others, &asked.origin, mode(&how)).await?;
+    Ok(Json(Done { done: !how.dry_run, receipt: ReceiptBody::of(&receipt) }))
 }
 
 /// The browser session in which the token was allowed, if it is known.
@@ -376,9 +382,8 @@ async fn accept(
     how: How,
     Path(named): Path<String>,
 ) -> Result<Json<InvitationAnswered>, Problem> {
-    no_trial(&how)?;
     let org = organisation(&app, &named).await?;
-    let receipt = accept_invitation::by_account(&app, &asked.user, &org, &asked.origin).await?;
+    let receipt = accept_invitation::by_account(&app, &asked.user, &org, &asked.origin, mode(&how)).await?;
     Ok(Json(InvitationAnswered { receipt: ReceiptBody::of(&receipt) }))
 }
 
@@ -391,9 +396,8 @@ async fn decline(
     how: How,
     Path(named): Path<String>,
 ) -> Result<Json<InvitationAnswered>, Problem> {
-    no_trial(&how)?;
     let org = organisation(&app, &named).await?;
-    let receipt = accept_invitation::decline_by_account(&app, &asked.user, &org, &asked.origin).await?;
+    let receipt = accept_invitation::decline_by_account(&app, &asked.user, &org, &asked.origin, mode(&how)).await?;
     Ok(Json(InvitationAnswered { receipt: ReceiptBody::of(&receipt) }))
 }
 

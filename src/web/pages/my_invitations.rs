@@ -9,6 +9,7 @@ use super::me::{Posted, enter};
 use super::view::invitations::{InboxPage, InvitationLine, InviteDeclinePage};
 use super::{error, page};
 use crate::app::App;
+use crate::domain::change::Mode;
 use crate::domain::oauth::params::Params;
 use crate::flows::accept_invitation::{self, Open};
 use crate::flows::change_access::Refusal;
@@ -48,10 +49,12 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
         return browser.answer(error::not_found().await);
     };
     let (outcome, done) = match form.get("act") {
-        Some("accept") => (accept_invitation::by_account(&app, &facts.user, &org, &origin).await, "accepted"),
+        Some("accept") => {
+            (accept_invitation::by_account(&app, &facts.user, &org, &origin, Mode::Act).await, "accepted")
+        }
         Some("decline") => return ask(&app, &browser, &facts.user, &org).await,
         Some("decline_for_good") => {
-            (accept_invitation::decline_by_account(&app, &facts.user, &org, &origin).await, "declined")
+            (accept_invitation::decline_by_account(&app, &facts.user, &org, &origin, Mode::Act).await, "declined")
         }
         Some(_) | None => return browser.answer(error::not_found().await),
     };

@@ -10,6 +10,7 @@ use super::me::{Posted, enter};
 use super::view::account::PasswordPage;
 use super::{error, page};
 use crate::app::App;
+use crate::domain::change::Mode;
 use crate::flows::change_password::{self, NotChanged};
 use crate::flows::{Fault, new_password, own_account};
 use crate::kernel::id::UserId;
@@ -61,8 +62,8 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
         return show(&app, &browser, &facts.user, told).await;
     }
     let (old, new) = (Secret::presented(sent("old")), Secret::presented(sent("password")));
-    let faults = match change_password::own(&app, &facts, old, new, end_others, &origin).await {
-        Ok(()) => return renewed(&app, browser, facts).await,
+    let faults = match change_password::own(&app, &facts, (old, new), end_others, &origin, Mode::Act).await {
+        Ok(_) => return renewed(&app, browser, facts).await,
         Err(NotChanged::WrongOld | NotChanged::Gone | NotChanged::Paused) => {
             vec!["That isn't your password of today. Check it and try again.".to_owned()]
         }

@@ -10,7 +10,7 @@ use super::me::{Posted, enter};
 use super::view::account::{LanguageChoice, ProfilePage};
 use super::{error, page};
 use crate::app::App;
-use crate::domain::change::Origin;
+use crate::domain::change::{Mode, Origin, Receipt};
 use crate::domain::language::Language;
 use crate::domain::oauth::params::Params;
 use crate::flows::Fault;
@@ -62,7 +62,7 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
         return browser.answer(error::not_found().await);
     };
     let fault = match save(&app, &facts.user, &form, &origin).await {
-        Ok(()) => return browser.answer(reply::see_other(&format!("/me/profile?done={done}"))),
+        Ok(_) => return browser.answer(reply::see_other(&format!("/me/profile?done={done}"))),
         Err(fault) => fault,
     };
     let (status, seconds, text) = match fault {
@@ -90,12 +90,12 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
     show(&app, &browser, &facts.user, Told { status, typed: form, fault: Some(text), seconds, done: None }).await
 }
 
-async fn save(app: &App, user: &UserId, form: &Params, origin: &Origin) -> Result<(), NotChanged> {
+async fn save(app: &App, user: &UserId, form: &Params, origin: &Origin) -> Result<Receipt, NotChanged> {
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let password = Secret::presented(form.sent("password").unwrap_or_default());
     match form.get("act") {
-        Some("email") => own_account::ask_for_email(app, user, &text("email"), &password, origin).await,
-        Some("phone") => own_account::set_phone(app, user, &text("phone"), &password, origin).await,
+        Some("email") => own_account::ask_for_email(app, user, &text("email"), &password, origin, Mode::Act).await,
+        Some("phone") => own_account::set_phone(app, user, &text("phone"), &password, origin, Mode::Act).await,
         Some(_) | None => {
             let names = Names {
                 name: text("name"),
@@ -104,7 +104,7 @@ async fn save(app: &App, user: &UserId, form: &Params, origin: &Origin) -> Resul
                 locale: text("locale"),
                 zoneinfo: text("zoneinfo"),
             };
-            own_account::set_names(app, user, names, origin).await
+            own_account::set_names(app, user, names, origin, Mode::Act).await
         }
     }
 }

@@ -236,7 +236,7 @@ async fn asked_for(story: &mut Story) {
     self_register::ask(&world, "cara@example.test", &origin).await.unwrap();
     story.told(&[(Template::AccountExists, "cara@example.test")]).await;
     let password = Secret::presented(PASSWORD);
-    own_account::ask_for_email(&world, &ana, "new@example.test", &password, &origin).await.unwrap();
+    own_account::ask_for_email(&world, &ana, "new@example.test", &password, &origin, Mode::Act).await.unwrap();
     story.told(&[(Template::ConfirmEmail, "new@example.test")]).await;
 }
 

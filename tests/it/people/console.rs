@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use muster::domain::change::{Change, Origin};
+use muster::domain::change::{Change, Mode, Origin};
 use muster::domain::mail::{Purpose, Template};
 use muster::domain::people::invitation::State;
 use muster::domain::people::user::{Kind as Whose, UserState};
@@ -391,7 +391,9 @@ async fn several_people_are_invited_with_the_same_access_after_a_review() {
         ana.profile.email_verified = true;
         let id = ana.id.clone();
         site.act(vec![Change::CreateUser(Box::new(ana))]).await;
-        accept_invitation::by_account(site, &id, &acme.id, &Origin::default()).await.expect("the invitation is hers");
+        accept_invitation::by_account(site, &id, &acme.id, &Origin::default(), Mode::Act)
+            .await
+            .expect("the invitation is hers");
         let list = olga.open("people").await;
         assert!(
             !list.text().contains("Ana Lee") && list.text().contains("Bo Kim"),

@@ -291,7 +291,7 @@ async fn an_address_that_nobody_has_proven_finds_nothing_in_the_inbox() {
         let eve = world.own_account("eve", PASSWORD).await;
         invite(&acme, "eve@example.test", &reader()).await;
         assert!(accept_invitation::inbox(&world, &mut world.conn().await, &eve).await.unwrap().is_empty());
-        let refused = accept_invitation::by_account(&world, &eve, &acme.id, &Origin::default()).await;
+        let refused = accept_invitation::by_account(&world, &eve, &acme.id, &Origin::default(), Mode::Act).await;
         assert!(matches!(refused, Err(Refusal::NotFound(_))), "{refused:?}");
         assert!(!is_member(&world, &acme, &eve).await);
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use muster::domain::change::{Change, Origin};
+use muster::domain::change::{Change, Mode, Origin};
 use muster::domain::mail::Purpose;
 use muster::domain::people::user::{Kind, MembershipState};
 use muster::domain::settings::{OrgSettings, OwnData};
@@ -208,13 +208,13 @@ async fn the_address_that_is_confirmed_is_the_one_that_the_link_was_mailed_to() 
         let ana = world.own_account("ana", PASSWORD).await;
         let (origin, password) = (Origin::default(), Secret::presented(PASSWORD));
         let asks = ["a@example.test", "b@example.test", "c@example.test"];
-        let tries = asks.map(|email| own_account::ask_for_email(&world, &ana, email, &password, &origin));
+        let tries = asks.map(|email| own_account::ask_for_email(&world, &ana, email, &password, &origin, Mode::Act));
         let sent = futures_util::future::join_all(tries).await.into_iter().filter(Result::is_ok).count();
         assert_eq!(sent, 3);
         let old = link_to(&world, "a@example.test", Purpose::ConfirmEmail).await;
         world.advance(2 * HOUR);
         let later = "b@example.test";
-        own_account::ask_for_email(&world, &ana, later, &password, &origin).await.unwrap();
+        own_account::ask_for_email(&world, &ana, later, &password, &origin, Mode::Act).await.unwrap();
         let new = nth_link(&world, later, Purpose::ConfirmEmail, 2).await;
         let secret = |url: &str| Secret::presented(url.rsplit('/').next().unwrap());
         let dead = own_account::confirm_email(&world, &secret(&old), &origin).await;
@@ -236,12 +236,12 @@ async fn a_link_to_a_new_address_is_over_after_a_day_and_never_takes_somebody_el
         let (origin, password) = (Origin::default(), Secret::presented(PASSWORD));
         let secret = |url: String| Secret::presented(url.rsplit('/').next().unwrap());
         let late = "late@example.test";
-        own_account::ask_for_email(&world, &ana, late, &password, &origin).await.unwrap();
+        own_account::ask_for_email(&world, &ana, late, &password, &origin, Mode::Act).await.unwrap();
         let link = secret(link_to(&world, late, Purpose::ConfirmEmail).await);
         world.advance(DAY);
         assert!(matches!(own_account::confirm_email(&world, &link, &origin).await, Err(NotChanged::Dead(_))));
         let taken = "bo@example.test";
-        own_account::ask_for_email(&world, &ana, taken, &password, &origin).await.unwrap();
+        own_account::ask_for_email(&world, &ana, taken, &password, &origin, Mode::Act).await.unwrap();
         let link = secret(link_to(&world, taken, Purpose::ConfirmEmail).await);
         let refused = own_account::confirm_email(&world, &link, &origin).await;
         assert!(matches!(refused, Err(NotChanged::Refused(Refusal::Conflict(_)))), "{refused:?}");
@@ -258,7 +258,9 @@ async fn links_to_new_addresses_are_few() {
         let mut sent = 0;
         for number in 0..5 {
             let email = format!("n{number}@example.test");
-            sent += usize::from(own_account::ask_for_email(&world, &ana, &email, &password, &origin).await.is_ok());
+            sent += usize::from(
+                own_account::ask_for_email(&world, &ana, &email, &password, &origin, Mode::Act).await.is_ok(),
+            );
             world.advance(2 * MINUTE);
         }
         assert_eq!(sent, 3, "within an hour");
@@ -302,7 +304,7 @@ async fn what_the_organisation_keeps_to_itself_is_locked_on_the_page_and_refused
         set_own_data(&acme, &[OwnData::Phone]).await;
         let done = browser.press(&open, "phone-submit", &[("phone", "+82 10 1234 5678"), ("password", PASSWORD)]).await;
         assert_eq!(done.page().status, 200);
-        let refused = own_account::set_names(site, &ana, Names::default(), &Origin::default()).await;
+        let refused = own_account::set_names(site, &ana, Names::default(), &Origin::default(), Mode::Act).await;
         assert!(matches!(refused, Err(NotChanged::Locked(_))), "{refused:?}");
         let found = user(site, &ana).await;
         assert_eq!(found.profile.phone_number.as_deref(), Some("+82 10 1234 5678"));
@@ -316,7 +318,7 @@ async fn a_link_that_was_mailed_before_the_organisation_closed_the_door_is_dead(
         let acme = world.org("acme").await;
         let ana = acme.person("ana", PASSWORD).await;
         let (origin, password) = (Origin::default(), Secret::presented(PASSWORD));
-        own_account::ask_for_email(&world, &ana, "new@example.test", &password, &origin).await.unwrap();
+        own_account::ask_for_email(&world, &ana, "new@example.test", &password, &origin, Mode::Act).await.unwrap();
         let url = nth_link(&world, "new@example.test", Purpose::ConfirmEmail, 1).await;
         set_own_data(&acme, &[OwnData::Profile]).await;
         let link = Secret::presented(url.rsplit('/').next().unwrap());
@@ -343,7 +345,7 @@ async fn an_account_of_a_connection_is_locked_with_its_name() {
         let password = page(site, &mut browser, "/me/password").await;
         assert!(password.text().contains("Managed by okta") && !password.has("password-submit"), "{password:?}");
         let (origin, typed) = (Origin::default(), Secret::presented(PASSWORD));
-        let refused = own_account::ask_for_email(site, &ana, "new@example.test", &typed, &origin).await;
+        let refused = own_account::ask_for_email(site, &ana, "new@example.test", &typed, &origin, Mode::Act).await;
         assert!(matches!(refused, Err(NotChanged::Locked(_))), "{refused:?}");
     })
     .await;
