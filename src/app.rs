@@ -1,5 +1,9 @@
 //! The bundle of handles that flows work with; cheap to clone, built by `serve` and by tests alike.
 
+pub mod lanes;
+
+pub mod losses;
+
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -11,6 +15,7 @@ use crate::config::Config;
 use crate::domain::oauth::application::Application;
 use crate::kernel::secret::Chance;
 use crate::kernel::time::{Clock, SECOND, UnixMillis};
+use crate::outside::dns::Dns;
 use crate::outside::hasher::{Hasher, HasherConfig};
 use crate::outside::keyring::Keyring;
 use crate::outside::mail::templates::Templates;
@@ -19,6 +24,7 @@ use crate::outside::relying_party::{RelyingParty, RelyingPartyConfig, SendError}
 use crate::outside::sealer::Sealer;
 use crate::outside::sms::Sms;
 use crate::store::db::Database;
+use crate::store::scim::requests::Logged;
 
 /// Everything that a flow needs, and nothing that knows HTTP.
 #[derive(Clone)]
@@ -38,6 +44,8 @@ pub struct Handles {
     pub hasher: Hasher,
     /// How applications are told.
     pub relying_party: RelyingParty,
+    /// What is known of e-mail domains.
+    pub dns: Dns,
     /// How mail leaves.
     pub mailer: Mailer,
     /// What messages to people look like.
@@ -56,6 +64,12 @@ pub struct Handles {
     pub keys_mark: AtomicI64,
     /// How often something was tried that may be tried a few times only: since when, how often. See `flows::device`.
     pub tries: Cache<String, (UnixMillis, u32)>,
+    /// How many people lost access through each connection lately; see `flows::scim::guard`.
+    pub losses: losses::Losses,
+    /// How much each connection's client may ask at a time.
+    pub lanes: lanes::Lanes,
+    /// Requests of connections' clients that wait to be written together.
+    pub scim_log: crate::kernel::pile::Pile<Logged>,
     /// Token events that wait to be written together.
     pub tally: crate::kernel::tally::Tally,
 }
@@ -112,12 +126,14 @@ impl App {
             extra_ca_pem,
             ..RelyingPartyConfig::default()
         })?;
+        let dns = Dns::new(&config.dns);
         Ok(Self(Arc::new(Handles {
             db: parts.db,
             keyring: Keyring::empty(),
             sealer: Sealer::new(parts.instance_key),
             hasher,
             relying_party,
+            dns,
             mailer,
             templates,
             sms,
@@ -127,6 +143,9 @@ impl App {
             outbox_bell: Arc::new(Notify::new()),
             keys_mark: AtomicI64::new(0),
             tries: Cache::builder().max_capacity(100_000).build(),
+            losses: losses::Losses::default(),
+            lanes: lanes::Lanes::default(),
+            scim_log: crate::kernel::pile::Pile::default(),
             tally: crate::kernel::tally::Tally::default(),
             config,
         })))

@@ -24,6 +24,7 @@ use crate::web::operating;
 use crate::web::pages::{admin, consent, device, error, files, me, select_org, setup, sign_in};
 use crate::web::pages::{email, invite, my_invitations, my_password, my_profile, register};
 use crate::web::pages::{forgot, password_change, reset, welcome};
+use crate::web::scim;
 
 /// The routes over the handles, without what stands around every answer (`web::layers::wrap`).
 pub fn build(app: &App, stopping: CancellationToken) -> Router {
@@ -37,6 +38,7 @@ pub fn build(app: &App, stopping: CancellationToken) -> Router {
         .merge(applications(app))
         .merge(people(app))
         .merge(operators())
+        .merge(scim::routes(app))
         .fallback(error::not_found)
         .with_state(rooms)
 }

@@ -16,6 +16,7 @@ mod migrate;
 mod names;
 mod open;
 mod remote;
+mod scim;
 mod serve;
 mod words;
 
@@ -90,6 +91,11 @@ enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Set up what an identity provider's SCIM client needs
+    Scim {
+        #[command(subcommand)]
+        command: ScimCommand,
+    },
     /// Say what `apply` would change, and whose access would end
     Plan {
         /// The wanted state, a TOML file
@@ -158,6 +164,12 @@ enum AuditCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ScimCommand {
+    /// Give a connection's client a token, shown once
+    Token(scim::Token),
+}
+
+#[derive(Debug, Subcommand)]
 enum MailCommand {
     /// Send one message, and say what the mail server answered
     Test {
@@ -215,6 +227,7 @@ async fn carry_out(line: Line) -> anyhow::Result<ExitCode> {
         Command::Audit { command: AuditCommand::Remote(remote::OfAudit(call)) } => {
             Ok(remote::ended(remote::run(call).await))
         }
+        Command::Scim { command: ScimCommand::Token(asked) } => scim::token(globals.ready()?, &asked).await,
         Command::Login { place } => Ok(remote::ended(login::login(place).await)),
         Command::Logout { place } => Ok(remote::ended(login::logout(place).await)),
         Command::Whoami { place, output } => Ok(remote::ended(login::whoami(&place, output == "json").await)),

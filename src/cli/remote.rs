@@ -93,7 +93,12 @@ impl FromArgMatches for OfAudit {
 impl Call {
     fn of(noun: &'static Noun, below: &ArgMatches) -> Result<Self, clap::Error> {
         let (name, typed) = below.subcommand().ok_or_else(missing)?;
-        let verb = noun.verbs.iter().find(|verb| verb.name == name).ok_or_else(missing)?;
+        if let Some(verb) = noun.verbs.iter().find(|verb| verb.name == name) {
+            return Ok(Self { verb, typed: typed.clone() });
+        }
+        let (rest, typed) = typed.subcommand().ok_or_else(missing)?;
+        let wanted = Some((name, rest));
+        let verb = noun.verbs.iter().find(|verb| verb.name.split_once(' ') == wanted).ok_or_else(missing)?;
         Ok(Self { verb, typed: typed.clone() })
     }
 }

@@ -4,6 +4,7 @@
 //! a flag overrides both. A name that Muster doesn't know refuses the start: a misspelt limit would be no limit.
 
 pub mod database;
+pub mod dns;
 pub mod error;
 pub mod http;
 mod issuer;
@@ -38,8 +39,20 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// The sections a file may have.
-const SECTIONS: [&str; 11] =
-    ["http", "database", "keys", "tokens", "sessions", "passwords", "registration", "outbound", "mail", "sms", "log"];
+const SECTIONS: [&str; 12] = [
+    "http",
+    "database",
+    "keys",
+    "tokens",
+    "sessions",
+    "passwords",
+    "registration",
+    "outbound",
+    "dns",
+    "mail",
+    "sms",
+    "log",
+];
 
 /// The settings of one instance.
 #[derive(Clone, Debug)]
@@ -64,6 +77,8 @@ pub struct Config {
     pub registration: registration::Registration,
     /// What Muster may reach by itself.
     pub outbound: outbound::Outbound,
+    /// Who is asked whether an e-mail domain is an organisation's own.
+    pub dns: dns::Dns,
     /// How mail is sent.
     pub mail: mail::Mail,
     /// How text messages are sent.
@@ -124,6 +139,7 @@ impl Config {
             passwords: settings.read("passwords", &mut faults),
             registration: settings.read("registration", &mut faults),
             outbound: settings.read("outbound", &mut faults),
+            dns: settings.read("dns", &mut faults),
             mail: settings.read("mail", &mut faults),
             sms: settings.read("sms", &mut faults),
             log: settings.read("log", &mut faults),
@@ -181,6 +197,7 @@ impl Config {
         self.sessions.check(faults);
         self.passwords.check(faults);
         self.outbound.check(faults);
+        self.dns.check(faults);
         self.mail.check(faults);
         self.sms.check(faults);
     }

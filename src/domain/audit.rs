@@ -71,8 +71,47 @@ pub const KINDS: &[&str] = &[
     "alert.put",
     "alert.remove",
     "setup_link.use",
+    MASS_LOSS,
+    MASS_CHANGE_HELD,
+    MASS_CHANGE_RELEASED,
+    MASS_CHANGE_REJECTED,
+    DOMAIN_LOST,
     REQUEST_DENIED,
+    "connection.put",
+    "connection.set_state",
+    "connection.release",
+    "scim_credential.create",
+    "scim_credential.remove",
+    "user.provision",
+    "user.set_provisioned",
+    "user.deprovision",
+    "user.adopt",
+    "adoption.decide",
+    "group.provision",
+    "group.set_provisioned",
+    "group.deprovision",
+    "group.set_members",
+    "domain.add",
+    "domain.verify",
+    "domain.remove",
+    OWNER_BARRED,
 ];
+
+/// A connection took access from more people than its guard allows, within an hour.
+pub const MASS_LOSS: &str = "connection.mass_loss";
+/// A request that would do so waits for an administrator.
+pub const MASS_CHANGE_HELD: &str = "connection.mass_change_held";
+/// It was carried out.
+pub const MASS_CHANGE_RELEASED: &str = "connection.mass_change_released";
+/// It was dropped.
+pub const MASS_CHANGE_REJECTED: &str = "connection.mass_change_rejected";
+/// The record of a verified domain is gone.
+pub const DOMAIN_LOST: &str = "domain.lost";
+/// A connection has taken an organisation's owner away.
+pub const OWNER_BARRED: &str = "org.owner_barred";
+/// What somebody must hear of though no change tells it: by mail, whatever the rules of alerts say.
+pub const ALARMS: [&str; 6] =
+    [MASS_LOSS, MASS_CHANGE_HELD, MASS_CHANGE_RELEASED, MASS_CHANGE_REJECTED, DOMAIN_LOST, OWNER_BARRED];
 
 /// A request that was turned away before anything of it was looked at.
 pub const REQUEST_DENIED: &str = "request.denied";

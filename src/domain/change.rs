@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::access::difference::Held;
 use super::access::{Binding, Policy, Role, Scope, Verdict};
 use super::alert::Rule;
+use super::connection::{ConnectionState, NewConnection, NewScimCredential};
 use super::language::Language;
 use super::mail::NewLink;
 use super::oauth::application::Application;
@@ -18,8 +19,8 @@ use super::people::user::{AccessType, Kind, MembershipState, OrgState, UserState
 use super::settings::OrgSettings;
 use super::source::Source;
 use crate::kernel::id::{
-    AccessKeyId, AlertId, ApplicationId, BindingId, BundleId, ChangeId, EntryId, GroupId, InvitationId, MembershipId,
-    OrgId, ProjectId, RoleId, SessionId, UserId,
+    AccessKeyId, AdoptionId, AlertId, ApplicationId, BindingId, BundleId, ChangeId, ConnectionId, DomainId, EntryId,
+    GroupId, InvitationId, MembershipId, OrgId, ProjectId, RoleId, ScimCredentialId, SessionId, UserId,
 };
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
@@ -107,6 +108,54 @@ pub struct NewAlert {
     pub rule: Rule,
     /// The webhook's signing secret, sealed and bound to the id; `None` keeps the one that is there.
     pub sealed: Option<Vec<u8>>,
+}
+
+/// What a connection says of an account that it owns: the row beside the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserResource {
+    /// `externalId`.
+    pub external_id: Option<String>,
+    /// The user name, prepared for comparing.
+    pub user_name_key: String,
+    /// What upstream says.
+    pub active: bool,
+    /// The attributes in canonical form, as JSON, without id, meta, groups and password.
+    pub attributes: String,
+    /// The e-mail addresses: their types in lower case (empty where none was said), and their keys.
+    pub emails: BTreeSet<(String, String)>,
+}
+
+/// An account that a connection makes, takes over or changes.
+#[derive(Clone, Debug)]
+pub struct Provisioned {
+    /// User name as sent.
+    pub user_name: String,
+    /// The standard claims that follow from what was sent.
+    pub profile: Profile,
+    /// The rest.
+    pub resource: UserResource,
+}
+
+/// What a connection says of a group that it owns: the row beside the group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupResource {
+    /// `displayName`: 1 to 256 characters.
+    pub name: String,
+    /// `externalId`.
+    pub external_id: Option<String>,
+    /// The attributes in canonical form, as JSON, without id, meta and members.
+    pub attributes: String,
+}
+
+/// What an administrator decides of an account that stands in a connection's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdoptionDecision {
+    /// The connection takes it over.
+    Adopt,
+    /// It stays as it is, and is not asked for again.
+    KeepApart,
+    /// It stays as it is; the next push asks again.
+    Reject,
 }
 
 /// One mutation. Ids of new things are minted by the caller, so that later changes of one batch can name them.
@@ -245,6 +294,54 @@ pub enum Change {
     PutAlert { org: OrgId, alert: Box<NewAlert> },
     /// Removes a rule of alerts.
     RemoveAlert { org: OrgId, alert: AlertId },
+    /// Makes a connection, or replaces its settings.
+    PutConnection(Box<NewConnection>),
+    /// Disables, enables or deletes a connection. What came through one that no longer works ends.
+    SetConnectionState { org: OrgId, connection: ConnectionId, state: ConnectionState },
+    /// Makes what a connection that no longer works owned the organisation's own.
+    ReleaseConnection { org: OrgId, connection: ConnectionId },
+    /// Gives a connection's client a token or an OAuth client.
+    AddScimCredential { org: OrgId, credential: Box<NewScimCredential> },
+    /// Takes a token or an OAuth client away.
+    RemoveScimCredential { org: OrgId, credential: ScimCredentialId },
+    /// Makes an account that a connection owns, and its membership.
+    ProvisionUser { org: OrgId, connection: ConnectionId, user: UserId, member: MembershipId, new: Box<Provisioned> },
+    /// Replaces what a connection says of an account; with a `version`, only if the row stands at it.
+    SetProvisionedUser {
+        org: OrgId,
+        connection: ConnectionId,
+        user: UserId,
+        new: Box<Provisioned>,
+        version: Option<i64>,
+    },
+    /// Deletes an account that a connection owns, for good.
+    DeprovisionUser { org: OrgId, connection: ConnectionId, user: UserId, version: Option<i64> },
+    /// Hands a managed account of the organisation over to a connection.
+    AdoptUser { org: OrgId, connection: ConnectionId, user: UserId, new: Box<Provisioned> },
+    /// Decides of an account that stands in a connection's way.
+    DecideAdoption { org: OrgId, adoption: AdoptionId, decision: AdoptionDecision },
+    /// Makes a group that a connection owns.
+    ProvisionGroup { org: OrgId, connection: ConnectionId, group: GroupId, new: Box<GroupResource> },
+    /// Replaces what a connection says of a group, its members aside; with a `version`, only if the row stands at it.
+    SetProvisionedGroup {
+        org: OrgId,
+        connection: ConnectionId,
+        group: GroupId,
+        new: Box<GroupResource>,
+        version: Option<i64>,
+    },
+    /// Deletes a group that a connection owns, with its bindings.
+    DeprovisionGroup { org: OrgId, connection: ConnectionId, group: GroupId, version: Option<i64> },
+    /// Refuses the whole, unless a group that a connection owns stands at this version.
+    ExpectGroup { org: OrgId, connection: ConnectionId, group: GroupId, version: i64 },
+    /// Puts exactly these members into a group that a connection owns; only the difference is written.
+    SetGroupMembers { org: OrgId, group: GroupId, members: BTreeSet<MembershipId> },
+    /// Names an e-mail domain that an organisation says is its own.
+    AddDomain { org: OrgId, domain: DomainId, name: String, token: String },
+    /// Notes that a domain's record was found.
+    VerifyDomain { org: OrgId, domain: DomainId },
+    /// Takes an e-mail domain away.
+    RemoveDomain { org: OrgId, domain: DomainId },
     /// Uses the one-time link up that makes the first operator; refused once an operator exists.
     UseSetupLink { link: Digest },
 }
@@ -262,6 +359,13 @@ pub enum Actor {
     User(UserId),
     /// A tool with an API token, which was made from an access key.
     Tool(Tool),
+    /// A connection's client: what the organisation's own identity provider pushes.
+    Connection {
+        /// The organisation.
+        org: OrgId,
+        /// The connection.
+        connection: ConnectionId,
+    },
     /// Somebody who is not signed in: who asks for a mailed link, or holds one. Which.
     Link(&'static str),
 }
@@ -286,6 +390,7 @@ impl Actor {
             Self::CommandLine => "command_line".to_owned(),
             Self::Operator(id) => format!("operator:{id}"),
             Self::User(id) => format!("user:{id}"),
+            Self::Connection { connection, .. } => format!("connection:{connection}"),
             Self::Link(which) => format!("link:{which}"),
             Self::Tool(tool) => format!("key:{}:{}", tool.key, tool.user),
         }

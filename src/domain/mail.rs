@@ -86,6 +86,8 @@ templates! {
     KeyCreated = "key_created",
     /// An access key ends soon.
     KeyExpiring = "key_expiring",
+    /// A token of a connection's SCIM client ends soon.
+    ScimTokenExpiring = "scim_token_expiring",
     /// The person was removed from an organisation.
     Removed = "removed",
     /// The account or the membership was suspended.

@@ -70,7 +70,7 @@ pub async fn accept(app: &App, conn: &mut Conn, token: &str) -> Result<Option<Ac
 }
 
 /// The claims of a token that we signed; a key that another node made a moment ago is looked for.
-async fn verified(app: &App, token: &str, now: UnixMillis) -> Option<Map<String, Value>> {
+pub(super) async fn verified(app: &App, token: &str, now: UnixMillis) -> Option<Map<String, Value>> {
     match app.keyring.verify(token, &[access_token::TYP], now) {
         Err(TokenError::UnknownKey) => {
             rotate_keys::reload_if_changed(app).await.ok()?;

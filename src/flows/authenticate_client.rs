@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Fault, access_key, find_application};
+use super::{Fault, access_key, find_application, scim};
 use crate::app::App;
 use crate::domain::oauth::application::{Application, AuthMethod, Profile};
 use crate::domain::oauth::client_auth::{self, AcceptedAudiences, Presented};
 use crate::domain::oauth::error::OAuthError;
 use crate::domain::oidc::discovery;
-use crate::kernel::id::AccessKeyId;
+use crate::kernel::id::{AccessKeyId, ScimCredentialId};
 use crate::kernel::secret::Digest;
 use crate::outside::client_assertion::{AssertionAlg, verify_with_jwks};
 use crate::store::access_keys::Standing;
 use crate::store::codes;
 use crate::store::db::Conn;
+use crate::store::scim::credentials::Standing as ScimStanding;
 
 /// Who proved who they are.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum Authenticated {
     Application(Arc<Application>),
     /// A tool, with an access key that gives tokens now.
     Tool(Box<Standing>),
+    /// A connection's SCIM client, with a credential that gives tokens now.
+    Provisioner(Box<ScimStanding>),
 }
 
 /// One answer for an unknown, a disabled and a wrongly authenticated client.
@@ -39,7 +42,7 @@ pub async fn authenticate(
     presented: Presented,
     path: &str,
 ) -> Result<Arc<Application>, Fault> {
-    let client_id = presented.client_id().filter(|id| key_named(id).is_none()).ok_or_else(refused)?;
+    let client_id = presented.client_id().filter(|id| !names_no_application(id)).ok_or_else(refused)?;
     let application = find_application::active(app, conn, &client_id).await?.ok_or_else(refused)?;
     if presented.method() != application.auth_method {
         return Err(refused());
@@ -54,7 +57,8 @@ pub async fn authenticate(
     Ok(application)
 }
 
-/// The application or the tool that presented itself: an access key's id is a name that no application has here.
+/// The application, the tool or the SCIM client that presented itself: the ids of access keys and of connections'
+/// credentials are names that no application has here.
 ///
 /// # Errors
 /// As [`authenticate`].
@@ -64,14 +68,27 @@ pub async fn authenticate_anybody(
     presented: Presented,
     path: &str,
 ) -> Result<Authenticated, Fault> {
-    match presented.client_id().and_then(|id| key_named(&id)) {
-        Some(id) => Ok(Authenticated::Tool(Box::new(access_key::authenticate(app, conn, &id, &presented).await?))),
-        None => Ok(Authenticated::Application(authenticate(app, conn, presented, path).await?)),
+    let client_id = presented.client_id();
+    if let Some(id) = client_id.as_deref().and_then(key_named) {
+        return Ok(Authenticated::Tool(Box::new(access_key::authenticate(app, conn, &id, &presented).await?)));
     }
+    if let Some(id) = client_id.as_deref().and_then(scim_client_named) {
+        let client = scim::authenticate::client(app, conn, &id, &presented).await?;
+        return Ok(Authenticated::Provisioner(Box::new(client)));
+    }
+    Ok(Authenticated::Application(authenticate(app, conn, presented, path).await?))
 }
 
 fn key_named(client_id: &str) -> Option<AccessKeyId> {
     client_id.parse().ok()
+}
+
+fn scim_client_named(client_id: &str) -> Option<ScimCredentialId> {
+    client_id.parse().ok()
+}
+
+fn names_no_application(client_id: &str) -> bool {
+    key_named(client_id).is_some() || scim_client_named(client_id).is_some()
 }
 
 /// A `private_key_jwt` assertion: signature first, then claims, then the `jti` is burnt (B9: in this order).

@@ -3,7 +3,7 @@
 //! Both ask for the password of now. Somebody who is signed in types it again; somebody who must change it has just typed
 //! it at the sign-in, and holds a [`ChangeFirst`], which is bound to its hash and so is good for one change.
 
-use super::change_access::{Refusal, change_access_from};
+use super::change_access::{Refusal, change_access_from, not_managed};
 use super::new_password::{self, Unfit};
 use super::sign_in::{self, ChangeFirst};
 use super::{Fault, links, notices};
@@ -88,9 +88,14 @@ pub async fn own(
     mode: Mode,
 ) -> Result<Receipt, NotChanged> {
     let user = facts.user.clone();
-    if !is_changed_here(&mut app.db.read().await?, &user).await? {
+    let mut conn = app.db.read().await?;
+    if let Some(found) = users::find(&mut conn, &user).await? {
+        not_managed(&mut conn, &found.source).await.map_err(NotChanged::Refused)?;
+    }
+    if !is_changed_here(&mut conn, &user).await? {
         return Err(NotChanged::NotHere);
     }
+    drop(conn);
     let Some(stored) = proven(app, &user, &old, origin).await? else {
         return Err(NotChanged::WrongOld);
     };

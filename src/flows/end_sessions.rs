@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::access::Verdict;
 use crate::domain::change::{Ended, Told};
 use crate::domain::mail::Mail;
-use crate::kernel::id::{ApplicationId, ChangeId, InvitationId, MembershipId, OutboxId, SessionId, UserId};
+use crate::kernel::id::{
+    ApplicationId, ChangeId, ConnectionId, InvitationId, MembershipId, OrgId, OutboxId, SessionId, UserId,
+};
 use crate::kernel::time::UnixMillis;
 use crate::store::access_edit::Settled;
 use crate::store::db::{Result, Tx};
@@ -23,8 +25,12 @@ pub struct Aside {
     pub applications: BTreeSet<ApplicationId>,
     /// Single session entries.
     pub entries: Vec<EndedEntry>,
+    /// The connection that asks, if one does: it may write what it owns.
+    pub connection: Option<ConnectionId>,
     /// Whether Muster or a connection takes people away: then the owner is not spared.
     pub deprovisioning: bool,
+    /// Organisations whose owner a connection has taken away.
+    pub owner_barred: BTreeSet<OrgId>,
     /// Mails that carry links, each with the invitation that hears what became of it.
     pub mails: Vec<(Mail, Option<InvitationId>)>,
 }

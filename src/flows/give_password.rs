@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::change_access::{Refusal, change_access_from};
+use super::change_access::{Refusal, change_access_from, not_managed};
 use super::links::{self, Wanted};
 use super::new_password::{self, Unfit};
 use crate::app::App;
@@ -140,6 +140,7 @@ pub async fn prepare(
     user: &User,
     credential: &Credential,
 ) -> Result<(Ready, Option<Secret>), NotRegistered> {
+    not_managed(&mut app.db.read().await?, &user.source).await.map_err(NotRegistered::Refused)?;
     let (password, shown) = match credential {
         Credential::Nothing => return Ok((Ready::Nothing, None)),
         Credential::Link => return Ok((Ready::Link(Box::new(link(app, user).await?)), None)),
@@ -212,6 +213,7 @@ pub async fn send_link_again(
     let not_found = || Refusal::NotFound("The user".to_owned());
     let found = memberships::find(&mut conn, org, member).await?.ok_or_else(not_found)?;
     let user = users::find(&mut conn, &found.user).await?.ok_or_else(not_found)?;
+    not_managed(&mut conn, &user.source).await?;
     let by_keys = users::access_type(&mut conn, &user.id).await? == Some(AccessType::Key);
     drop(conn);
     if by_keys || user.state != UserState::Pending || user.kind != Kind::Managed(org.clone()) {

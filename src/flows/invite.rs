@@ -159,7 +159,7 @@ impl By<'_> {
         let inviter = match self.actor {
             Actor::User(user) | Actor::Operator(user) => Some(user),
             Actor::Tool(tool) => Some(&tool.user),
-            Actor::System(_) | Actor::CommandLine | Actor::Link(_) => None,
+            Actor::System(_) | Actor::CommandLine | Actor::Connection { .. } | Actor::Link(_) => None,
         };
         let words = self.words(inviter, access).await?;
         let language = match language {

@@ -99,6 +99,7 @@ const fn page_of(template: Template) -> Option<&'static str> {
         | Template::EmailChangedNew
         | Template::KeyCreated
         | Template::KeyExpiring
+        | Template::ScimTokenExpiring
         | Template::Suspended
         | Template::OwnershipReceived
         | Template::OwnershipGiven => Some("/me"),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::change_access::{Refusal, change_access_from};
+use super::change_access::{Refusal, change_access_from, not_managed};
 use super::links::{self, Dead, Wanted};
 use super::{Fault, change_password, device, forgotten};
 use crate::app::App;
@@ -22,7 +22,7 @@ use crate::kernel::secret::Secret;
 use crate::kernel::time::{DAY, HOUR, SECOND};
 use crate::store::db::Conn;
 use crate::store::users::{self, User};
-use crate::store::{links as sent, orgs};
+use crate::store::{connections, links as sent, orgs};
 
 /// How long the link to a new address lives, in milliseconds.
 pub const LIFE: i64 = DAY;
@@ -108,7 +108,8 @@ pub struct Names {
 /// The database's.
 pub async fn locks(conn: &mut Conn, user: &User) -> Result<Locks, sqlx::Error> {
     if let Some(connection) = user.source.connection() {
-        let reason = Some(format!("Managed by {connection}. Change it there."));
+        let name = connections::name_of(conn, connection).await?;
+        let reason = Some(format!("Managed by {}. Change it there.", name.as_deref().unwrap_or(connection)));
         return Ok(Locks { profile: reason.clone(), password: reason.clone(), email: reason.clone(), phone: reason });
     }
     let free: BTreeSet<OwnData> = match &user.kind {
@@ -138,6 +139,7 @@ pub async fn set_names(
 ) -> Result<Receipt, NotChanged> {
     let mut conn = app.db.read().await?;
     let user = here(&mut conn, user).await?;
+    not_managed(&mut conn, &user.source).await?;
     if let Some(reason) = locks(&mut conn, &user).await?.profile {
         return Err(NotChanged::Locked(reason));
     }
@@ -167,6 +169,7 @@ pub async fn set_phone(
 ) -> Result<Receipt, NotChanged> {
     let mut conn = app.db.read().await?;
     let user = here(&mut conn, user).await?;
+    not_managed(&mut conn, &user.source).await?;
     if let Some(reason) = locks(&mut conn, &user).await?.phone {
         return Err(NotChanged::Locked(reason));
     }
@@ -198,6 +201,7 @@ pub async fn ask_for_email(
     let user = {
         let mut conn = app.db.read().await?;
         let user = here(&mut conn, user).await?;
+        not_managed(&mut conn, &user.source).await?;
         if let Some(reason) = locks(&mut conn, &user).await?.email {
             return Err(NotChanged::Locked(reason));
         }

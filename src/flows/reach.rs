@@ -39,7 +39,7 @@ pub async fn of_actor(app: &App, conn: &mut Conn, actor: &Actor, org: &OrgId) ->
         Actor::System(_) | Actor::CommandLine | Actor::Operator(_) => {
             return Ok(Some(Standpoint { reach: Reach::Whole, member: None, settings }));
         }
-        Actor::Link(_) => return Ok(None),
+        Actor::Connection { .. } | Actor::Link(_) => return Ok(None),
         Actor::User(user) => (user, None),
         Actor::Tool(tool) => (&tool.user, tool.within.as_ref()),
     };

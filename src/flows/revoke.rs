@@ -9,7 +9,6 @@ use crate::app::App;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::introspection::{active, inactive, may_see};
 use crate::domain::oidc::access_token;
-use crate::kernel::id::AccessKeyId;
 use crate::kernel::time::UnixMillis;
 use crate::store::db::Conn;
 use crate::store::families;
@@ -84,12 +83,13 @@ pub async fn revoke(app: &App, application: &Application, token: &str) -> Result
     access_token_of(app, &application.client_id, token).await
 }
 
-/// Revokes an API token by the access key that it was made from; others are answered alike and nothing happens.
+/// Revokes an access token of a tool or of a connection's client by the id that it was made with; others are answered
+/// alike and nothing happens.
 ///
 /// # Errors
 /// As [`revoke`].
-pub async fn revoke_by_key(app: &App, key: &AccessKeyId, token: &str) -> Result<(), Fault> {
-    access_token_of(app, key.as_str(), token).await
+pub async fn revoke_own(app: &App, client_id: &str, token: &str) -> Result<(), Fault> {
+    access_token_of(app, client_id, token).await
 }
 
 async fn access_token_of(app: &App, client_id: &str, token: &str) -> Result<(), Fault> {

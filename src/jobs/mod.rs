@@ -1,5 +1,8 @@
 //! What runs beside the requests: delivering the outbox, ending windows, pruning, keys, tallies. Each on every node.
 
+mod credentials;
+mod domains;
+mod held;
 mod keys;
 mod outbox;
 mod reminders;
@@ -20,11 +23,15 @@ pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
     let tracker = TaskTracker::new();
     tracker.spawn(outbox::run(app.clone(), stop.clone()));
     tracker.spawn(keys::run(app.clone(), stop.clone()));
+    tracker.spawn(domains::run(app.clone(), stop.clone()));
+    tracker.spawn(every(Duration::from_mins(1), stop.clone(), app.clone(), held::decide));
+    tracker.spawn(every(Duration::from_mins(5), stop.clone(), app.clone(), credentials::warn));
     tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), sweep::windows));
     tracker.spawn(every(Duration::from_mins(5), stop.clone(), app.clone(), sweep::prune));
     tracker.spawn(every(Duration::from_mins(1), stop.clone(), app.clone(), reminders::send));
     tracker.spawn(every(Duration::from_mins(1), stop.clone(), app.clone(), sweep::expired_invitations));
     tracker.spawn(every(Duration::from_hours(1), stop.clone(), app.clone(), unused::suspend));
+    tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), crate::flows::scim::log::write));
     tracker.spawn(every(Duration::from_secs(5), stop, app.clone(), record_tokens::write_tally));
     tracker.close();
     tracker

@@ -114,6 +114,18 @@ ids! {
     BundleId = "bun_";
     /// An invitation into an organisation.
     InvitationId = "inv_";
+    /// A connection: an organisation's own identity provider.
+    ConnectionId = "con_";
+    /// A token or an OAuth client of a connection's SCIM client.
+    ScimCredentialId = "scr_";
+    /// A request that a connection's client sent.
+    ScimRequestId = "srq_";
+    /// A request that waits for an administrator, because it would take access from very many.
+    HeldId = "hld_";
+    /// An account that stands in the way of one that a connection pushes.
+    AdoptionId = "ado_";
+    /// An e-mail domain of an organisation.
+    DomainId = "dom_";
 }
 
 #[cfg(test)]

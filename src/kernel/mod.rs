@@ -2,8 +2,11 @@
 //!
 //! Nothing here does input or output, and nothing here knows what an identity provider is.
 
+pub mod bucket;
 pub mod fold;
 pub mod id;
+pub mod last_hour;
+pub mod pile;
 pub mod secret;
 pub mod tally;
 pub mod time;

@@ -7,6 +7,7 @@ pub mod api_client;
 pub mod chance;
 pub mod client_assertion;
 pub mod clock;
+pub mod dns;
 pub mod guard;
 pub mod hasher;
 pub mod instance_key;

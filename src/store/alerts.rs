@@ -2,7 +2,7 @@
 
 use super::db::{Cells, Conn, Record, Result};
 use crate::domain::alert::{Channel, Rule};
-use crate::kernel::id::{AlertId, OrgId};
+use crate::kernel::id::{AlertId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 
 /// A rule, as lists show it: never its secret.
@@ -119,6 +119,34 @@ pub async fn webhook(conn: &mut Conn, id: &AlertId) -> Result<Option<Webhook>> {
         Channel::Webhook { url } => sealed.map(|sealed| Webhook { url, sealed }),
         Channel::Mail { .. } => None,
     }))
+}
+
+/// Everyone who holds `iam.admin` or `org.admin` at a moment, the owner among them, with an address, at most `most`: who
+/// hears of what concerns the organisation's identities.
+///
+/// # Errors
+/// The database's.
+pub async fn managers(conn: &mut Conn, org: &OrgId, at: UnixMillis, most: i64) -> Result<Vec<(UserId, String)>> {
+    let rows: Vec<(String, String)> = conn
+        .query(
+            "SELECT u.id, u.email FROM bindings b
+             LEFT JOIN group_members e ON e.group_id = b.group_id
+             JOIN memberships m ON m.id = COALESCE(b.membership_id, e.membership_id)
+             JOIN users u ON u.id = m.user_id
+             WHERE b.org_id = $1 AND b.role IN ('iam.admin', 'org.admin') AND b.scope = 'org' AND b.not_before <= $2
+               AND b.not_after > $2 AND m.org_id = $1 AND m.state = 'active' AND u.state = 'active'
+               AND u.project_id IS NULL AND u.email IS NOT NULL AND u.email <> ''
+             UNION
+             SELECT u.id, u.email FROM orgs o JOIN memberships m ON m.id = o.owner_id JOIN users u ON u.id = m.user_id
+             WHERE o.id = $1 AND m.state = 'active' AND u.state = 'active' AND u.email IS NOT NULL AND u.email <> ''
+             ORDER BY 1 LIMIT $3",
+        )
+        .bind(org.as_str().to_owned())
+        .bind(at.0)
+        .bind(most)
+        .all()
+        .await?;
+    Ok(rows.into_iter().map(|(id, email)| (UserId::trusted(id), email)).collect())
 }
 
 /// The addresses of everyone who holds `alert.admin` at a moment, at most `most`: whom a rule tells that names nobody.

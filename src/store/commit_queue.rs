@@ -154,7 +154,7 @@ async fn alone(tx: &mut Tx, job: BoxedJob) -> Ended {
 /// One shared transaction.
 async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>) -> Ended {
     let mut stop = None;
-    let mut kept: Vec<Tell> = Vec::new();
+    let (mut kept, mut undone): (Vec<Tell>, Vec<Tell>) = (Vec::new(), Vec::new());
     if let Err(error) = statement(tx, "BEGIN IMMEDIATE").await {
         tracing::error!(%error, "a transaction can't be begun");
         return Ended { whole: false, stop: None };
@@ -162,11 +162,11 @@ async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>)
     let mut next = Some(first);
     let mut broken = None;
     while let Some(job) = next.take() {
-        if let Err(error) = one(tx, job, &mut kept).await {
+        if let Err(error) = one(tx, job, (&mut kept, &mut undone)).await {
             broken = Some(error);
             break;
         }
-        if kept.len() < BATCH {
+        if kept.len() + undone.len() < BATCH {
             next = match jobs.try_recv() {
                 Ok(Message::Job(job)) => Some(job),
                 Ok(Message::Stop(done)) => {
@@ -197,11 +197,15 @@ async fn batch(tx: &mut Tx, first: BoxedJob, jobs: &mut mpsc::Receiver<Message>)
             }
         }
     }
+    // What they were refused for may be what another job of this transaction wrote: whoever tries again finds it there.
+    for tell in undone {
+        tell(None);
+    }
     Ended { whole, stop }
 }
 
 /// One job in its savepoint. An error here is one of the transaction itself, not of the job.
-async fn one(tx: &mut Tx, job: BoxedJob, kept: &mut Vec<Tell>) -> Result<()> {
+async fn one(tx: &mut Tx, job: BoxedJob, (kept, undone): (&mut Vec<Tell>, &mut Vec<Tell>)) -> Result<()> {
     statement(tx, "SAVEPOINT job").await?;
     tx.set_fate(Fate::Keep);
     let done = job(tx).await;
@@ -211,7 +215,7 @@ async fn one(tx: &mut Tx, job: BoxedJob, kept: &mut Vec<Tell>) -> Result<()> {
     } else {
         statement(tx, "ROLLBACK TO job").await?;
         statement(tx, "RELEASE job").await?;
-        (done.tell)(None);
+        undone.push(done.tell);
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Groups and who is in them, for reading. Only an access edit writes them.
 
-use super::db::{Cells, Conn, Record, Result};
+use std::collections::BTreeSet;
+
+use super::db::{Cells, Conn, LIST, Record, Result};
 use crate::domain::source::Source;
 use crate::kernel::id::{GroupId, MembershipId, OrgId, UserId};
 
@@ -64,6 +66,28 @@ pub async fn member_ids(conn: &mut Conn, group: &GroupId) -> Result<Vec<Membersh
     Ok(rows.into_iter().map(|(id,)| MembershipId::trusted(id)).collect())
 }
 
+/// Which of these members are in a group: as many rows as are asked for, however large the group is.
+///
+/// # Errors
+/// The database's.
+pub async fn members_among(
+    conn: &mut Conn,
+    group: &GroupId,
+    members: &[MembershipId],
+) -> Result<BTreeSet<MembershipId>> {
+    let ids: Vec<String> = members.iter().map(|id| id.as_str().to_owned()).collect();
+    let mut found = BTreeSet::new();
+    for chunk in ids.chunks(LIST) {
+        let rows: Vec<(String,)> = conn
+            .query_in("SELECT membership_id FROM group_members WHERE membership_id IN (@) AND group_id = $$1", chunk)
+            .bind(group.as_str().to_owned())
+            .all()
+            .await?;
+        found.extend(rows.into_iter().map(|(id,)| MembershipId::trusted(id)));
+    }
+    Ok(found)
+}
+
 /// How many are in a group.
 ///
 /// # Errors
@@ -75,6 +99,23 @@ pub async fn count_members(conn: &mut Conn, group: &GroupId) -> Result<i64> {
         .one()
         .await?;
     Ok(count)
+}
+
+/// How many are in each of some groups; those that nobody is in are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn count_members_of(conn: &mut Conn, groups: &[GroupId]) -> Result<Vec<(GroupId, i64)>> {
+    let ids: Vec<String> = groups.iter().map(|id| id.as_str().to_owned()).collect();
+    let mut counts = Vec::new();
+    for chunk in ids.chunks(LIST) {
+        let rows: Vec<(String, i64)> = conn
+            .query_in("SELECT group_id, COUNT(*) FROM group_members WHERE group_id IN (@) GROUP BY group_id", chunk)
+            .all()
+            .await?;
+        counts.extend(rows.into_iter().map(|(id, count)| (GroupId::trusted(id), count)));
+    }
+    Ok(counts)
 }
 
 /// A member of a group, as lists show it.
@@ -122,7 +163,7 @@ pub async fn members_page(conn: &mut Conn, group: &GroupId, after: &str, limit: 
 ///
 /// # Errors
 /// The database's.
-pub async fn ids_of_member(conn: &mut Conn, member: &MembershipId) -> Result<std::collections::BTreeSet<GroupId>> {
+pub async fn ids_of_member(conn: &mut Conn, member: &MembershipId) -> Result<BTreeSet<GroupId>> {
     let rows: Vec<(String,)> = conn
         .query("SELECT group_id FROM group_members WHERE membership_id = $1")
         .bind(member.as_str().to_owned())

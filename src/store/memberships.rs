@@ -76,6 +76,22 @@ pub async fn all_of_user(conn: &mut Conn, user: &UserId) -> Result<Vec<(OrgId, M
     Ok(rows.into_iter().map(|(org, id)| (OrgId::trusted(org), MembershipId::trusted(id))).collect())
 }
 
+/// How many people an organisation has who may act in it.
+///
+/// # Errors
+/// The database's.
+pub async fn count_people(conn: &mut Conn, org: &OrgId) -> Result<i64> {
+    let (count,): (i64,) = conn
+        .query(
+            "SELECT COUNT(*) FROM memberships m JOIN users u ON u.id = m.user_id
+             WHERE m.org_id = $1 AND m.state = 'active' AND u.state = 'active' AND u.project_id IS NULL",
+        )
+        .bind(org.as_str().to_owned())
+        .one()
+        .await?;
+    Ok(count)
+}
+
 /// Every membership of an organisation.
 ///
 /// # Errors
@@ -334,6 +350,31 @@ pub async fn service_accounts_among(conn: &mut Conn, members: &[MembershipId]) -
         found.extend(rows.into_iter().map(|(id, name)| (MembershipId::trusted(id), name)));
     }
     Ok(found)
+}
+
+/// Where some memberships come from, each source once.
+///
+/// # Errors
+/// The database's.
+pub async fn sources_among(conn: &mut Conn, members: &[MembershipId]) -> Result<Vec<Source>> {
+    struct Row(Source);
+    impl Record for Row {
+        fn read(cells: &mut Cells<'_>) -> Result<Self> {
+            Ok(Self(cells.parse()?))
+        }
+    }
+    let ids: Vec<String> = members.iter().map(|id| id.as_str().to_owned()).collect();
+    let mut sources: Vec<Source> = Vec::new();
+    for chunk in ids.chunks(LIST) {
+        let rows: Vec<Row> =
+            conn.query_in("SELECT DISTINCT source FROM memberships WHERE id IN (@)", chunk).all().await?;
+        for Row(source) in rows {
+            if !sources.contains(&source) {
+                sources.push(source);
+            }
+        }
+    }
+    Ok(sources)
 }
 
 /// What a member answers for.

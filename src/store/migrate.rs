@@ -13,6 +13,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (2, "administration", include_str!("../../migrations/0002_administration.sql")),
     (3, "people", include_str!("../../migrations/0003_people.sql")),
     (4, "console", include_str!("../../migrations/0004_console.sql")),
+    (5, "scim", include_str!("../../migrations/0005_scim.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -1,7 +1,11 @@
 //! What time has made worthless is deleted, a thousand rows at a time, so that no write waits long behind it.
 
 use super::db::{Database, Result};
+use super::scim::requests;
 use crate::kernel::time::{DAY, HOUR, UnixMillis};
+
+/// So long are requests of connections kept.
+const REQUESTS_KEPT: i64 = 30 * DAY;
 
 /// Tables and how long their rows stay after they ran out. Codes stay long enough that a second use is recognised.
 const PRUNED: &[(&str, i64)] = &[
@@ -53,5 +57,7 @@ pub async fn run(db: &Database, now: UnixMillis) -> Result<u64> {
         let before = now.minus(*keep).0;
         deleted += db.write(move |tx| Box::pin(async move { tx.query(sql).bind(before).execute().await })).await?;
     }
+    let before = now.minus(REQUESTS_KEPT);
+    deleted += db.write(move |tx| Box::pin(async move { requests::prune(tx, before).await })).await?;
     Ok(deleted)
 }

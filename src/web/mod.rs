@@ -8,3 +8,4 @@ pub mod listen;
 pub mod oidc;
 pub mod operating;
 pub mod pages;
+pub mod scim;

@@ -20,6 +20,7 @@ mod oidc;
 mod operating;
 mod people;
 mod rows;
+mod scim;
 mod sign_in;
 mod source;
 mod support;

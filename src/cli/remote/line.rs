@@ -71,7 +71,7 @@ pub fn switch(typed: &ArgMatches, name: &str) -> bool {
 }
 
 /// What paths name: how it is shown in usage, and what may be typed. What lies within another comes later.
-const PLACES: [(&str, &str, &str); 14] = [
+const PLACES: [(&str, &str, &str); 19] = [
     ("project", "PROJECT", "The project's key or id"),
     ("user", "USER", "The person's user name, e-mail or id; `me` for oneself"),
     ("group", "GROUP", "The group's name or id"),
@@ -84,8 +84,21 @@ const PLACES: [(&str, &str, &str); 14] = [
     ("session", "SESSION", "The session's id"),
     ("change", "CHANGE", "The change's id"),
     ("alert", "ALERT", "The alert's id"),
+    ("connection", "CONNECTION", "The connection's name or id"),
+    ("credential", "CREDENTIAL", "The id of the token or client"),
+    ("held", "HELD", "The held request's id"),
+    ("adoption", "ADOPTION", "The adoption's id"),
+    ("domain", "DOMAIN", "The domain or its id"),
     ("invitation", "INVITATION", "The invitation's id"),
     ("organisation", "ORG", "The slug or id of the organisation that invites"),
+];
+
+/// What verbs of two words are about, by the first.
+const GATHERED: [(&str, &str); 4] = [
+    ("token", "Bearer tokens of a connection's client"),
+    ("client", "OAuth clients of a connection"),
+    ("held", "Requests that would take access from very many, and wait"),
+    ("adoption", "Accounts that stand in a connection's way"),
 ];
 
 /// A noun. Its verbs are put together when they are asked for: a server's start need not wait for them.
@@ -93,8 +106,22 @@ pub fn of_noun(noun: &'static Noun) -> Command {
     let command = Command::new(noun.name).about(noun.about).subcommand_required(true).arg_required_else_help(true);
     command.defer(|command| {
         let verbs = nouns::named(command.get_name()).map_or(&[][..], |noun| noun.verbs);
-        verbs.iter().fold(command, |command, verb| command.subcommand(of_verb(verb)))
+        verbs.iter().fold(command, with)
     })
+}
+
+/// A command with one verb more; one of two words stands under the first of them.
+fn with(command: Command, verb: &'static Verb) -> Command {
+    let Some((first, rest)) = verb.name.split_once(' ') else {
+        return command.subcommand(of_verb(verb));
+    };
+    let below = of_verb(verb).name(rest);
+    if command.find_subcommand(first).is_some() {
+        return command.mut_subcommand(first, |gathered| gathered.subcommand(below));
+    }
+    let about = GATHERED.iter().find(|(name, _)| *name == first).map_or("", |(_, about)| *about);
+    let gathered = Command::new(first).about(about).subcommand_required(true).arg_required_else_help(true);
+    command.subcommand(gathered.subcommand(below))
 }
 
 /// A verb with all that it takes.
@@ -105,7 +132,7 @@ pub fn of_verb(verb: &'static Verb) -> Command {
             PLACES.iter().find(|(place, ..)| *place == name).map_or((name, ""), |(_, label, help)| (*label, *help));
         command = command.arg(Arg::new(name).required(true).value_name(label).help(help));
     }
-    for field in verb.fields {
+    for field in verb.fields.iter().filter(|field| !matches!(field.kind, Kind::Fixed(_))) {
         command = command.arg(of_field(field));
     }
     if verb.has_body() {
@@ -153,7 +180,7 @@ fn of_field(field: &'static Field) -> Arg {
         Kind::Json => arg = arg.value_name("JSON"),
         Kind::File => arg = arg.value_name("FILE"),
         Kind::Invitee => arg = arg.value_name("NAME <E-MAIL>"),
-        Kind::Text => arg = arg.value_name("TEXT"),
+        Kind::Text | Kind::Fixed(_) => arg = arg.value_name("TEXT"),
     }
     match (field.many, field.bare) {
         (true, true) => arg.num_args(1..),

@@ -18,13 +18,15 @@ struct List {
 
 const USERS: List = List { what: "user", path: "users", names: &["user_name", "email"], ids: &["user_id", "id"] };
 const GROUPS: List = List { what: "group", path: "groups", names: &["name"], ids: &["id"] };
+const CONNECTIONS: List = List { what: "connection", path: "connections", names: &["name"], ids: &["id"] };
 
 /// What stands in a path for a name.
 pub async fn in_path(connection: &mut Connection, place: &str, typed: String) -> Result<String, Failed> {
     match place {
         "user" => user(connection, typed).await,
         "group" => group(connection, typed).await,
-        // The API itself takes keys of projects and roles, and client ids; the rest has ids only.
+        "connection" if !typed.starts_with("con_") => found(connection, &CONNECTIONS, &typed).await,
+        // The API itself takes keys of projects and roles, client ids and domains; the rest has ids only.
         _ => Ok(typed),
     }
 }

@@ -1,6 +1,7 @@
 //! The tables of nouns, room by room. A route that is new in the API becomes a command by a line here.
 
 mod access;
+mod connections;
 mod orgs;
 mod people;
 mod records;
@@ -15,7 +16,7 @@ pub fn audit() -> &'static Noun {
 
 /// Every other noun.
 pub fn all() -> impl Iterator<Item = &'static Noun> {
-    [orgs::NOUNS, people::NOUNS, access::NOUNS, tools::NOUNS, records::NOUNS].into_iter().flatten()
+    [orgs::NOUNS, people::NOUNS, access::NOUNS, tools::NOUNS, connections::NOUNS, records::NOUNS].into_iter().flatten()
 }
 
 /// The noun of a name.
@@ -76,13 +77,28 @@ mod tests {
             "muster invitation send a@b.c --groups Ops,Devs --role project.reader:web --dry-run",
             "muster invitation accept acme",
             "muster me set-password --old-stdin --new-stdin",
+            "muster connection create --name Okta --profile okta --guard-hold true --dry-run",
+            "muster connection disable Okta --org acme",
+            "muster connection token add Okta --name first --expires-at 2027-01-01T00:00:00Z",
+            "muster connection token list Okta -o json",
+            "muster connection client add Okta --name oauth",
+            "muster connection log Okta --errors true --limit 5",
+            "muster connection held release hld_1",
+            "muster connection adoption decide ado_1 keep_apart",
+            "muster domain add acme.example",
         ] {
             let line = Line::try_parse_from(words.split(' '));
             assert!(line.is_ok(), "{words}: {:?}", line.err().map(|error| error.to_string()));
         }
-        for words in
-            ["muster user", "muster user list --dry-run", "muster group add-members Admins", "muster user show"]
-        {
+        for words in [
+            "muster user",
+            "muster user list --dry-run",
+            "muster group add-members Admins",
+            "muster user show",
+            "muster connection token",
+            "muster connection token add Okta",
+            "muster connection adoption decide ado_1 maybe",
+        ] {
             assert!(Line::try_parse_from(words.split(' ')).is_err(), "{words}");
         }
     }

@@ -81,6 +81,9 @@ async fn values(field: &Field, typed: &ArgMatches, connection: &mut Connection) 
     if matches!(field.kind, Kind::Secret) {
         return if switch(typed, field.name) { Ok(vec![secret()?]) } else { Ok(Vec::new()) };
     }
+    if let Kind::Fixed(word) = field.kind {
+        return Ok(vec![word.into()]);
+    }
     let mut values = Vec::new();
     if matches!(field.kind, Kind::Groups) {
         for name in texts(typed, field.name).iter().flat_map(|given| given.split(',')) {
@@ -107,7 +110,7 @@ async fn values(field: &Field, typed: &ArgMatches, connection: &mut Connection) 
             }
             Kind::File => read(&given)?.into(),
             Kind::Invitee => invitee(&given),
-            Kind::Text | Kind::Word(_) | Kind::Secret | Kind::Groups => given.into(),
+            Kind::Text | Kind::Word(_) | Kind::Fixed(_) | Kind::Secret | Kind::Groups => given.into(),
         });
     }
     Ok(values)

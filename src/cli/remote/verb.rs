@@ -17,7 +17,7 @@ pub struct Noun {
 /// A call of the API.
 #[derive(Debug)]
 pub struct Verb {
-    /// Its name.
+    /// Its name; of two words (`token add`) the first gathers those that are about the same.
     pub name: &'static str,
     /// A line about it.
     pub about: &'static str,
@@ -81,6 +81,8 @@ pub enum Kind {
     Number,
     /// One of some words.
     Word(&'static [&'static str]),
+    /// Always this: nothing is typed.
+    Fixed(&'static str),
     /// A person, by id, user name or e-mail.
     User,
     /// A group, by id or name.

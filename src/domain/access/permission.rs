@@ -29,6 +29,10 @@ pub const ORG: &[(&str, &str)] = &[
     ("applications.read", "See applications"),
     ("applications.write", "Register, change and remove applications"),
     ("sessions.write", "End people's sessions"),
+    ("connections.read", "See connections, what they ask and what waits because of them"),
+    ("connections.write", "Set connections up, give them credentials, and decide what waits"),
+    ("domains.read", "See the organisation's e-mail domains"),
+    ("domains.write", "Name, verify and remove e-mail domains"),
     ("audit.read", "See the audit record"),
     ("alerts.write", "Register alerts on events"),
     ("billing.read", "See usage and estimates"),
@@ -76,6 +80,8 @@ pub fn of(role: &Role) -> Permissions {
             "bindings.read",
             "projects.read",
             "applications.read",
+            "connections.read",
+            "domains.read",
         ],
         Role::BillingAdmin => &["billing.read", "billing.manage", "billing.write"],
         Role::BillingManager => &["billing.read", "billing.manage"],
@@ -96,8 +102,14 @@ pub fn of(role: &Role) -> Permissions {
             "bindings.read",
             "bindings.write",
             "sessions.write",
+            "connections.read",
+            "connections.write",
+            "domains.read",
+            "domains.write",
         ],
-        Role::IamViewer => &["users.read", "groups.read", "roles.read", "bindings.read"],
+        Role::IamViewer => {
+            &["users.read", "groups.read", "roles.read", "bindings.read", "connections.read", "domains.read"]
+        }
         Role::Own(_) => &[],
     };
     words.iter().copied().collect()

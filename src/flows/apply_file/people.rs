@@ -187,7 +187,7 @@ async fn update(
             let (user, user_name) = (user.clone(), person.user_name.clone());
             draft.steps.people.push(Change::SetProfile { user, user_name, profile });
         }
-        account_state(draft, person, known)?;
+        account_state(draft, person, known);
         if let Some(access) = person.access_type.map(AccessType::from)
             && access != known.access
         {
@@ -208,30 +208,22 @@ async fn update(
         Some(PersonState::Pending) | None => member.state,
     };
     if wanted != member.state {
-        if member.state == MembershipState::Deactivated {
-            return Err(upstream(draft, person).into());
-        }
         let (org, member) = (draft.org.clone(), member.id.clone());
         phase_of(draft, known).push(Change::SetMemberState { org, member, state: wanted });
     }
     Ok(member.id.clone())
 }
 
-fn account_state(draft: &mut Draft<'_>, person: &PersonTable, known: &Known) -> Result<(), FileFault> {
+fn account_state(draft: &mut Draft<'_>, person: &PersonTable, known: &Known) {
     let wanted = match person.state {
         Some(PersonState::Active) => UserState::Active,
-        Some(PersonState::Suspended) if is_barred(known) => return Ok(()),
+        Some(PersonState::Suspended) if is_barred(known) => return,
         Some(PersonState::Suspended) => UserState::Suspended,
-        Some(PersonState::Pending) | None => return Ok(()),
+        Some(PersonState::Pending) | None => return,
     };
-    if wanted == known.user.state {
-        return Ok(());
+    if wanted != known.user.state {
+        phase_of(draft, known).push(Change::SetUserState { user: known.user.id.clone(), state: wanted });
     }
-    if known.user.state == UserState::Deactivated {
-        return Err(upstream(draft, person));
-    }
-    phase_of(draft, known).push(Change::SetUserState { user: known.user.id.clone(), state: wanted });
-    Ok(())
 }
 
 /// Whether somebody is suspended already: here, or by the connection that owns the account.
@@ -245,13 +237,6 @@ fn is_barred(known: &Known) -> bool {
 fn phase_of<'d>(draft: &'d mut Draft<'_>, known: &Known) -> &'d mut Vec<Change> {
     let owned = known.member.as_ref().is_some_and(|member| draft.found.owner() == Some(&member.id));
     if owned { &mut draft.steps.last } else { &mut draft.steps.people }
-}
-
-fn upstream(draft: &Draft<'_>, person: &PersonTable) -> FileFault {
-    FileFault {
-        table: draft.table.label_of("person", &person.user_name),
-        reason: "state: deactivated by the connection that owns the account, and only there to be changed".to_owned(),
-    }
 }
 
 /// The new hash, when the account's password is not the one that the file names.

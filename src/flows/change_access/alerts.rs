@@ -1,6 +1,6 @@
 //! Appends to the audit record, and puts a message into the outbox for every alert rule that the row fits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -40,8 +40,30 @@ pub fn check_address(relying_party: &RelyingParty, change: &Change) -> std::resu
 /// # Errors
 /// The database's.
 pub async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
+    ring(tx, entry).await.map(|_| ())
+}
+
+/// As [`append`], for what somebody must hear of whatever the rules say: those who hold `alert.admin` get a mail, and
+/// where nobody does, those who manage the organisation's identities. Whom a rule has told is not told twice.
+///
+/// # Errors
+/// The database's.
+pub async fn append_alarm(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
+    let told = ring(tx, entry).await?;
+    let Some(org) = entry.org else { return Ok(()) };
+    let mut to = alerts::addresses_of_admins(tx, org, entry.at, MOST_RECIPIENTS).await?;
+    if to.is_empty() {
+        let managers = alerts::managers(tx, org, entry.at, MOST_RECIPIENTS).await?;
+        to = managers.into_iter().map(|(_, email)| email).collect();
+    }
+    write_to(tx, to.into_iter().filter(|address| !told.contains(address)).collect(), ("", org), entry).await
+}
+
+/// Appends a row and rings whom the rules name; the addresses that get a mail.
+async fn ring(tx: &mut Tx, entry: &Entry<'_>) -> Result<BTreeSet<String>> {
+    let mut told = BTreeSet::new();
     let (Some(id), Some(org)) = (audit::append(tx, entry).await?, entry.org) else {
-        return Ok(());
+        return Ok(told);
     };
     let seen = Seen { kinds: entry.kinds, accepted: entry.accepted, actor: entry.actor, targets: entry.targets };
     for alert in alerts::active(tx, org).await? {
@@ -59,19 +81,26 @@ pub async fn append(tx: &mut Tx, entry: &Entry<'_>) -> Result<()> {
                 if to.is_empty() {
                     to = alerts::addresses_of_admins(tx, org, entry.at, MOST_RECIPIENTS).await?;
                 }
-                for address in to {
-                    if outbox::waiting_mail(tx, &address).await? >= MOST_WAITING {
-                        continue; // whoever has not got the twenty before is not helped by one more
-                    }
-                    outbox::put_mail(tx, mail(&alert.name, address, org, entry), entry.change, None, entry.at).await?;
-                }
+                told.extend(to.iter().cloned());
+                write_to(tx, to, (alert.name.as_str(), org), entry).await?;
             }
         }
+    }
+    Ok(told)
+}
+
+async fn write_to(tx: &mut Tx, to: Vec<String>, (rule, org): (&str, &OrgId), entry: &Entry<'_>) -> Result<()> {
+    for address in to {
+        if outbox::waiting_mail(tx, &address).await? >= MOST_WAITING {
+            continue; // whoever has not got the twenty before is not helped by one more
+        }
+        outbox::put_mail(tx, mail(rule, address, org, entry), entry.change, None, entry.at).await?;
     }
     Ok(())
 }
 
-/// What somebody is told by mail. Its language is the organisation's, which is read when it is sent.
+/// What somebody is told by mail; without a rule's name where none fitted. Its language is the organisation's, which is
+/// read when it is sent.
 fn mail(rule: &str, address: String, org: &OrgId, entry: &Entry<'_>) -> Mail {
     let said = [
         ("rule", rule.to_owned()),
@@ -106,7 +135,7 @@ fn event(id: &AuditId, org: &OrgId, entry: &Entry<'_>) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use crate::domain::audit::{KINDS, REQUEST_DENIED};
+    use crate::domain::audit::{ALARMS, KINDS, REQUEST_DENIED};
 
     /// The words that `describe::kind` has, read from its text: a change can't be made of nothing.
     #[test]
@@ -118,8 +147,10 @@ mod tests {
         let mut listed: BTreeSet<&str> = KINDS.iter().copied().collect();
         assert_eq!(listed.len(), KINDS.len(), "each once");
         assert!(listed.remove(REQUEST_DENIED));
+        assert!(ALARMS.iter().all(|alarm| listed.remove(alarm)));
         // What only expects a version is not recorded as done.
         listed.insert("org.expect_version");
+        listed.insert("group.expect_version");
         assert_eq!(said, listed);
     }
 }

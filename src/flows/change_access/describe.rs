@@ -1,7 +1,7 @@
 //! A change in one line: for receipts, the audit record, and whoever reads a plan. Never a secret.
 
 use crate::domain::access::{Binding, Scope, Subject};
-use crate::domain::change::Change;
+use crate::domain::change::{AdoptionDecision, Change, Provisioned};
 use crate::domain::mail::Purpose;
 
 /// The line.
@@ -95,7 +95,49 @@ pub fn line(change: &Change) -> String {
         Change::RemoveBundle { bundle, .. } => format!("remove bundle {bundle}"),
         Change::PutAlert { alert, .. } => format!("put alert \"{}\"", alert.name),
         Change::RemoveAlert { alert, .. } => format!("remove alert {alert}"),
+        Change::PutConnection(new) => format!("put connection \"{}\"", new.name),
+        Change::SetConnectionState { connection, state, .. } => format!("set connection {connection} to {state}"),
+        Change::ReleaseConnection { connection, .. } => format!("release what connection {connection} owned"),
+        Change::AddScimCredential { credential, .. } => {
+            format!("give connection {} a {} \"{}\"", credential.connection, credential.kind, credential.name)
+        }
+        Change::RemoveScimCredential { credential, .. } => format!("remove credential {credential}"),
+        Change::ProvisionUser { new, .. } => format!("provision user {} ({})", new.user_name, activity(new)),
+        Change::SetProvisionedUser { new, .. } => {
+            format!("change provisioned user {} ({})", new.user_name, activity(new))
+        }
+        Change::DeprovisionUser { user, .. } => format!("delete provisioned user {user}"),
+        Change::AdoptUser { user, connection, .. } => format!("hand user {user} over to connection {connection}"),
+        Change::DecideAdoption { adoption, decision, .. } => format!("{} {adoption}", decided(*decision)),
+        Change::ProvisionGroup { new, .. } => format!("provision group \"{}\"", new.name),
+        Change::SetProvisionedGroup { new, .. } => format!("change provisioned group \"{}\"", new.name),
+        Change::DeprovisionGroup { group, .. } => format!("delete provisioned group {group}"),
+        Change::ExpectGroup { group, .. } => format!("expect that group {group} was not edited"),
+        Change::SetGroupMembers { group, members, .. } => {
+            format!("set the members of group {group} to {}", people(members.len()))
+        }
+        Change::AddDomain { name, .. } => format!("add domain {name}"),
+        Change::VerifyDomain { domain, .. } => format!("verify domain {domain}"),
+        Change::RemoveDomain { domain, .. } => format!("remove domain {domain}"),
     }
+}
+
+/// Whether upstream says that somebody is active.
+const fn activity(new: &Provisioned) -> &'static str {
+    if new.resource.active { "active" } else { "inactive" }
+}
+
+const fn decided(decision: AdoptionDecision) -> &'static str {
+    match decision {
+        AdoptionDecision::Adopt => "adopt",
+        AdoptionDecision::KeepApart => "keep apart",
+        AdoptionDecision::Reject => "reject",
+    }
+}
+
+/// Whether a change only refuses the others, where something stands that was not expected.
+pub const fn is_condition(change: &Change) -> bool {
+    matches!(change, Change::ExpectVersion { .. } | Change::ExpectGroup { .. })
 }
 
 /// The machine's word for a change, a noun and a verb: what the audit record and alerts are filtered by. It never changes.
@@ -164,6 +206,24 @@ pub const fn kind(change: &Change) -> &'static str {
         Change::PutAlert { .. } => "alert.put",
         Change::RemoveAlert { .. } => "alert.remove",
         Change::UseSetupLink { .. } => "setup_link.use",
+        Change::PutConnection(_) => "connection.put",
+        Change::SetConnectionState { .. } => "connection.set_state",
+        Change::ReleaseConnection { .. } => "connection.release",
+        Change::AddScimCredential { .. } => "scim_credential.create",
+        Change::RemoveScimCredential { .. } => "scim_credential.remove",
+        Change::ProvisionUser { .. } => "user.provision",
+        Change::SetProvisionedUser { .. } => "user.set_provisioned",
+        Change::DeprovisionUser { .. } => "user.deprovision",
+        Change::AdoptUser { .. } => "user.adopt",
+        Change::DecideAdoption { .. } => "adoption.decide",
+        Change::ProvisionGroup { .. } => "group.provision",
+        Change::SetProvisionedGroup { .. } => "group.set_provisioned",
+        Change::DeprovisionGroup { .. } => "group.deprovision",
+        Change::ExpectGroup { .. } => "group.expect_version",
+        Change::SetGroupMembers { .. } => "group.set_members",
+        Change::AddDomain { .. } => "domain.add",
+        Change::VerifyDomain { .. } => "domain.verify",
+        Change::RemoveDomain { .. } => "domain.remove",
     }
 }
 
@@ -187,7 +247,7 @@ fn bound(binding: &Binding) -> String {
 /// The kinds of some changes, each once, in order.
 pub fn kinds(changes: &[Change]) -> Vec<&'static str> {
     let mut kinds = Vec::new();
-    for change in changes.iter().filter(|change| !matches!(change, Change::ExpectVersion { .. })) {
+    for change in changes.iter().filter(|change| !is_condition(change)) {
         if !kinds.contains(&kind(change)) {
             kinds.push(kind(change));
         }
@@ -197,13 +257,8 @@ pub fn kinds(changes: &[Change]) -> Vec<&'static str> {
 
 /// The ids that some changes name, each once: what the audit record is searched by.
 pub fn targets(changes: &[Change]) -> Vec<String> {
-    let mut targets: Vec<String> = Vec::new();
-    for id in changes.iter().flat_map(named_ids) {
-        if !targets.contains(&id) {
-            targets.push(id);
-        }
-    }
-    targets
+    let mut seen = std::collections::BTreeSet::new();
+    changes.iter().flat_map(named_ids).filter(|id| seen.insert(id.clone())).collect()
 }
 
 #[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
@@ -271,6 +326,26 @@ fn named_ids(change: &Change) -> Vec<String> {
         Change::PutBundle { bundle, .. } | Change::RemoveBundle { bundle, .. } => one(bundle),
         Change::PutAlert { alert, .. } => one(&alert.id),
         Change::RemoveAlert { alert, .. } => one(alert),
+        Change::PutConnection(new) => one(&new.id),
+        Change::SetConnectionState { connection, .. } | Change::ReleaseConnection { connection, .. } => one(connection),
+        Change::AddScimCredential { credential, .. } => {
+            vec![credential.id.to_string(), credential.connection.to_string()]
+        }
+        Change::RemoveScimCredential { credential, .. } => one(credential),
+        Change::ProvisionUser { user, member, .. } => vec![user.to_string(), member.to_string()],
+        Change::SetProvisionedUser { user, .. } | Change::DeprovisionUser { user, .. } => one(user),
+        Change::AdoptUser { user, connection, .. } => vec![user.to_string(), connection.to_string()],
+        Change::DecideAdoption { adoption, .. } => one(adoption),
+        Change::ProvisionGroup { group, .. }
+        | Change::SetProvisionedGroup { group, .. }
+        | Change::DeprovisionGroup { group, .. }
+        | Change::ExpectGroup { group, .. } => one(group),
+        Change::SetGroupMembers { group, members, .. } => {
+            std::iter::once(group.to_string()).chain(members.iter().take(100).map(ToString::to_string)).collect()
+        }
+        Change::AddDomain { domain, .. }
+        | Change::VerifyDomain { domain, .. }
+        | Change::RemoveDomain { domain, .. } => one(domain),
     }
 }
 

@@ -16,16 +16,19 @@ use std::collections::BTreeSet;
 
 use crate::app::App;
 use crate::domain::access::Verdict;
+use crate::domain::audit::OWNER_BARRED;
 use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Origin, Receipt};
 use crate::domain::language::Language;
+use crate::domain::source::Source;
 use crate::flows::{end_sessions, links};
 use crate::kernel::id::{ChangeId, MembershipId, OrgId};
 use crate::kernel::time::UnixMillis;
 use crate::outside::relying_party::RelyingParty;
 use crate::store::access_edit::{AccessEdit, Outcome};
-use crate::store::db::Tx;
-use crate::store::{audit, orgs, outbox, repeatable};
+use crate::store::db::{Conn, Tx};
+use crate::store::{audit, connections, orgs, outbox, repeatable};
 
+pub(super) use alerts::append_alarm;
 pub(super) use mails::of_key;
 
 /// What Muster itself does when a connection takes people away: that does not wait for an ownership to be transferred.
@@ -59,7 +62,7 @@ pub enum Refusal {
     /// A connection owns what the change would write.
     #[error("managed by {connection}; change it there")]
     ManagedByIdp {
-        /// The connection.
+        /// The connection's name.
         connection: String,
     },
     /// Something stands in the way: it would leave the organisation without what it needs.
@@ -106,6 +109,16 @@ impl Refusal {
             Self::Store(_) => "unavailable",
         }
     }
+}
+
+/// Refuses what a connection owns, with the connection's name: for whoever has to decide before the door is asked.
+///
+/// # Errors
+/// [`Refusal::ManagedByIdp`], or the database's.
+pub async fn not_managed(conn: &mut Conn, source: &Source) -> Result<(), Refusal> {
+    let Some(id) = source.connection() else { return Ok(()) };
+    let name = connections::name_of(conn, id).await?;
+    Err(Refusal::ManagedByIdp { connection: name.unwrap_or_else(|| id.to_owned()) })
 }
 
 /// Carries out changes that begin here, as one: all of them or none.
@@ -175,7 +188,7 @@ impl Refused {
             org: changes.iter().find_map(orgs_of::named).cloned(),
             lines: changes
                 .iter()
-                .filter(|change| !matches!(change, Change::ExpectVersion { .. }))
+                .filter(|change| !describe::is_condition(change))
                 .map(describe::line)
                 .collect::<Vec<_>>()
                 .join("; "),
@@ -191,9 +204,18 @@ async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: Relyin
     let mut edit = AccessEdit::open(tx, &orgs, now).await?;
     edit.set_author(actor.label());
     let mut acts = Vec::new();
-    let deprovisioning = actor == Actor::System(DEPROVISIONED);
+    let connection = match &actor {
+        Actor::Connection { connection, .. } => Some(connection.clone()),
+        Actor::System(_)
+        | Actor::CommandLine
+        | Actor::Operator(_)
+        | Actor::User(_)
+        | Actor::Tool(_)
+        | Actor::Link(_) => None,
+    };
+    let deprovisioning = connection.is_some() || actor == Actor::System(DEPROVISIONED);
     authorise::check_together(&actor, &changes)?;
-    let mut aside = end_sessions::Aside { deprovisioning, ..end_sessions::Aside::default() };
+    let mut aside = end_sessions::Aside { connection, deprovisioning, ..end_sessions::Aside::default() };
     let mut pictures = pictures::Pictures::default();
     let mut noted = mails::Before::new(language);
     for change in &changes {
@@ -214,6 +236,9 @@ async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: Relyin
     let receipt =
         Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
     keep(tx, &receipt, &orgs, &changes, &origin, pictures).await?;
+    for org in &aside.owner_barred {
+        tell_of_owner(tx, &receipt, org, &origin).await?;
+    }
     mails::put(tx, &receipt, &changes, noted, now).await?;
     for (mail, invitation) in aside.mails {
         outbox::put_mail(tx, mail, Some(&receipt.id), invitation.as_ref(), now).await?;
@@ -222,6 +247,24 @@ async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: Relyin
         tx.undo();
     }
     Ok(receipt)
+}
+
+/// That a connection has taken the owner away: somebody has to see to it that another takes over.
+async fn tell_of_owner(tx: &mut Tx, receipt: &Receipt, org: &OrgId, origin: &Origin) -> Result<(), Refusal> {
+    let entry = audit::Entry {
+        org: Some(org),
+        at: receipt.at,
+        actor: &receipt.actor,
+        action: "the owner of the organisation was deactivated upstream: transfer the ownership",
+        accepted: true,
+        change: Some(&receipt.id),
+        detail: "{}",
+        kinds: &[OWNER_BARRED],
+        targets: &[],
+        address: &origin.address,
+        request_id: &origin.request_id,
+    };
+    Ok(alerts::append_alarm(tx, &entry).await?)
 }
 
 /// An organisation that has an owner keeps one who is a member of it.

@@ -58,7 +58,25 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         | Change::CancelInvitation { org, .. }
         | Change::DeclineInvitation { org, .. }
         | Change::AcceptInvitation { org, .. }
+        | Change::SetConnectionState { org, .. }
+        | Change::ReleaseConnection { org, .. }
+        | Change::AddScimCredential { org, .. }
+        | Change::RemoveScimCredential { org, .. }
+        | Change::ProvisionUser { org, .. }
+        | Change::SetProvisionedUser { org, .. }
+        | Change::DeprovisionUser { org, .. }
+        | Change::AdoptUser { org, .. }
+        | Change::DecideAdoption { org, .. }
+        | Change::ProvisionGroup { org, .. }
+        | Change::SetProvisionedGroup { org, .. }
+        | Change::DeprovisionGroup { org, .. }
+        | Change::ExpectGroup { org, .. }
+        | Change::SetGroupMembers { org, .. }
+        | Change::AddDomain { org, .. }
+        | Change::VerifyDomain { org, .. }
+        | Change::RemoveDomain { org, .. }
         | Change::EndWindows { org } => Some(org),
+        Change::PutConnection(new) => Some(&new.org),
         Change::Invite(new) => Some(&new.org),
         Change::PutApplication(application) => application.org.as_ref(),
         Change::CreateUser(user) => user.kind.org(),

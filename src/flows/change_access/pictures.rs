@@ -9,10 +9,13 @@ use crate::domain::alert::Channel;
 use crate::domain::change::Change;
 use crate::domain::oidc::claims::Profile;
 use crate::kernel::id::{
-    AccessKeyId, AlertId, ApplicationId, BindingId, BundleId, GroupId, MembershipId, OrgId, ProjectId, RoleId, UserId,
+    AccessKeyId, AlertId, ApplicationId, BindingId, BundleId, ConnectionId, GroupId, MembershipId, OrgId, ProjectId,
+    RoleId, UserId,
 };
 use crate::store::db::{Conn, Result};
-use crate::store::{access_keys, alerts, applications, bindings, bundles, groups, memberships, orgs, users};
+use crate::store::{
+    access_keys, alerts, applications, bindings, bundles, connections, groups, memberships, orgs, users,
+};
 
 /// Of so many changes at most a picture is taken …
 const MOST: usize = 100;
@@ -85,6 +88,7 @@ enum Object<'c> {
     Key(&'c OrgId, &'c AccessKeyId),
     Bundle(&'c OrgId, &'c BundleId),
     Alert(&'c OrgId, &'c AlertId),
+    Connection(&'c OrgId, &'c ConnectionId),
 }
 
 impl Object<'_> {
@@ -101,6 +105,7 @@ impl Object<'_> {
             Self::Key(_, id) => id.as_str(),
             Self::Bundle(_, id) => id.as_str(),
             Self::Alert(_, id) => id.as_str(),
+            Self::Connection(_, id) => id.as_str(),
         }
     }
 }
@@ -150,6 +155,15 @@ fn object(change: &Change) -> Option<Object<'_>> {
         Change::PutBundle { org, bundle, .. } | Change::RemoveBundle { org, bundle } => Object::Bundle(org, bundle),
         Change::PutAlert { org, alert } => Object::Alert(org, &alert.id),
         Change::RemoveAlert { org, alert } => Object::Alert(org, alert),
+        Change::PutConnection(new) => Object::Connection(&new.org, &new.id),
+        Change::SetConnectionState { org, connection, .. } => Object::Connection(org, connection),
+        Change::ProvisionUser { user, .. }
+        | Change::SetProvisionedUser { user, .. }
+        | Change::DeprovisionUser { user, .. }
+        | Change::AdoptUser { user, .. } => Object::User(user),
+        Change::ProvisionGroup { org, group, .. }
+        | Change::SetProvisionedGroup { org, group, .. }
+        | Change::DeprovisionGroup { org, group, .. } => Object::Group(org, group),
         // These write to many, to nothing that may be shown, or to nothing at all; their line says what they do.
         Change::SetAccessType { .. }
         | Change::ResetPassword { .. }
@@ -170,6 +184,15 @@ fn object(change: &Change) -> Option<Object<'_>> {
         | Change::EndSessions { .. }
         | Change::EndWindows { .. }
         | Change::ExpectVersion { .. }
+        | Change::ReleaseConnection { .. }
+        | Change::AddScimCredential { .. }
+        | Change::RemoveScimCredential { .. }
+        | Change::DecideAdoption { .. }
+        | Change::ExpectGroup { .. }
+        | Change::SetGroupMembers { .. }
+        | Change::AddDomain { .. }
+        | Change::VerifyDomain { .. }
+        | Change::RemoveDomain { .. }
         | Change::UseSetupLink { .. } => return None,
     })
 }
@@ -203,6 +226,10 @@ async fn take(conn: &mut Conn, object: &Object<'_>) -> Result<Picture> {
         Object::Bundle(org, bundle) => shown(
             bundles::find(conn, org, bundle).await?.map(|found| json!({ "name": found.name, "grants": found.grants })),
         ),
+        Object::Connection(org, connection) => shown(connections::find(conn, org, connection).await?.map(|found| {
+            json!({ "name": found.name, "state": found.state.as_str(), "profile": found.profile,
+                    "local_grants": found.local_grants, "settings": found.settings })
+        })),
         Object::Alert(org, alert) => shown(alerts::find(conn, org, alert).await?.map(|found| {
             let channel = channel(&found.rule.channel);
             json!({ "name": found.name, "active": found.active, "filter": found.rule.filter, "channel": channel })

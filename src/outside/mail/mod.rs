@@ -14,9 +14,10 @@
 //! | `at`, `by` | when it happened (milliseconds), and who did it | what tells that something was done |
 //! | `address` | from where; of `email_changed_*` the new e-mail address | sign-ins; changed addresses |
 //! | `browser` | with what | sign-ins |
-//! | `until` | when the pause, or the key, ends (milliseconds) | `locked`, `key_*` |
+//! | `until` | when the pause, the key or the token ends (milliseconds) | `locked`, `key_*`, `scim_token_expiring` |
 //! | `key`, `project` | an access key's name and its project's key | `key_*` |
-//! | `rule`, `event`, `actor`, `action`, `outcome` | the rule, and what it fitted | `alert` |
+//! | `connection`, `key` | a connection's name, and its token's | `scim_token_expiring` |
+//! | `rule`, `event`, `actor`, `action`, `outcome` | the rule, if one fitted, and what happened | `alert` |
 //!
 //! A name that isn't given is empty. Values are text that people typed: one line each, at most 300 characters, never
 //! structure ([`values`]).

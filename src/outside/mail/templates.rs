@@ -40,7 +40,7 @@ built_in! {
     "invitation", "invitation_again", "invitation_reminder", "set_password", "set_password_again",
     "set_password_reminder", "reset_password", "reset_by_admin", "confirm_account", "account_exists", "confirm_email",
     "password_changed", "new_sign_in", "email_changed_old", "email_changed_new", "locked", "key_created",
-    "key_expiring", "removed", "suspended", "ownership_received", "ownership_given", "alert",
+    "key_expiring", "scim_token_expiring", "removed", "suspended", "ownership_received", "ownership_given", "alert",
     "footer", "trial", "set_password.sms", "reset_password.sms", "locked.sms",
 }
 

@@ -14,7 +14,7 @@ use crate::domain::mail::Mail;
 use crate::kernel::time::UnixMillis;
 
 /// Every name that a template may use; the table stands in the module above.
-pub const NAMES: [&str; 24] = [
+pub const NAMES: [&str; 25] = [
     "product",
     "issuer",
     "org",
@@ -33,6 +33,7 @@ pub const NAMES: [&str; 24] = [
     "until",
     "key",
     "project",
+    "connection",
     "reason",
     "rule",
     "event",
@@ -45,8 +46,8 @@ const MOMENTS: [&str; 3] = ["expires", "at", "until"];
 /// Those that nobody types.
 const OURS: [&str; 4] = ["product", "issuer", "support", "link"];
 /// Those in which no mail program may find an address at all: people typed them.
-const TYPED: [&str; 11] =
-    ["org", "name", "user_name", "inviter", "groups", "by", "browser", "key", "reason", "rule", "action"];
+const TYPED: [&str; 12] =
+    ["org", "name", "user_name", "inviter", "groups", "by", "browser", "key", "connection", "reason", "rule", "action"];
 /// The longest value, in characters.
 const LONGEST: usize = 300;
 

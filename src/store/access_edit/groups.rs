@@ -56,20 +56,21 @@ impl AccessEdit<'_> {
         &mut self,
         org: &OrgId,
         group: &GroupId,
-        name: &str,
-        description: &str,
+        (name, description): (&str, &str),
+        source: &Source,
     ) -> Result<Written> {
         let rows = self
             .tx
             .query(
                 "INSERT INTO groups (id, org_id, name, name_key, description, source, created_at)
-                 VALUES ($1, $2, $3, $4, $5, 'local', $6) ON CONFLICT DO NOTHING",
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
             )
             .bind(group.as_str().to_owned())
             .bind(org.as_str().to_owned())
             .bind(name.trim().to_owned())
             .bind(fold::key(name))
             .bind(description.to_owned())
+            .bind(source.to_string())
             .bind(self.at.0)
             .execute()
             .await?;
@@ -146,15 +147,15 @@ impl AccessEdit<'_> {
         if groups::find(self.tx, org, group).await?.is_none() || !self.all_of_org(org, members).await? {
             return Ok(Written::Missing);
         }
-        let inside = groups::member_ids(self.tx, group).await?;
-        let inside: BTreeSet<&MembershipId> = inside.iter().collect();
-        let new: BTreeSet<&MembershipId> = members.iter().filter(|id| !inside.contains(id)).collect();
+        let inside = groups::members_among(self.tx, group, members).await?;
+        let new: BTreeSet<&MembershipId> = members.iter().filter(|id| !inside.contains(*id)).collect();
         let new: Vec<MembershipId> = new.into_iter().cloned().collect();
         if new.is_empty() {
             return Ok(Written::Already);
         }
         self.touch(org, &new, Cause::Added).await?;
         self.insert_members(group, &new, source).await?;
+        self.note_members(group).await?;
         Ok(Written::Done)
     }
 
@@ -233,9 +234,7 @@ impl AccessEdit<'_> {
         if groups::find(self.tx, org, group).await?.is_none() || !self.all_of_org(org, members).await? {
             return Ok(Written::Missing);
         }
-        let inside = groups::member_ids(self.tx, group).await?;
-        let inside: BTreeSet<&MembershipId> = inside.iter().collect();
-        let gone: Vec<MembershipId> = members.iter().filter(|id| inside.contains(id)).cloned().collect();
+        let gone: Vec<MembershipId> = groups::members_among(self.tx, group, members).await?.into_iter().collect();
         if gone.is_empty() {
             return Ok(Written::Already);
         }
@@ -248,6 +247,7 @@ impl AccessEdit<'_> {
                 .execute()
                 .await?;
         }
+        self.note_members(group).await?;
         Ok(Written::Done)
     }
 

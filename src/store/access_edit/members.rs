@@ -50,7 +50,8 @@ impl AccessEdit<'_> {
         if user.kind.project().is_some() {
             return Ok(Written::Done); // a service account has no identifier
         }
-        self.claim_identifiers(&user.id, user.kind.realm(), &user.user_name, &user.profile).await
+        let names = names_of(&user.user_name, &user.profile, &user.source);
+        self.claim_identifiers(&user.id, user.kind.realm(), names).await
     }
 
     /// Replaces an account's user name and standard claims.
@@ -77,7 +78,7 @@ impl AccessEdit<'_> {
             .await?;
         self.tx.query("DELETE FROM identifiers WHERE user_id = $1").bind(user.as_str().to_owned()).execute().await?;
         self.list_anew(user).await?;
-        self.claim_identifiers(user, found.kind.realm(), user_name, profile).await
+        self.claim_identifiers(user, found.kind.realm(), names_of(user_name, profile, &found.source)).await
     }
 
     /// Renews what a person is found by in the lists of the organisations.
@@ -91,15 +92,7 @@ impl AccessEdit<'_> {
         Ok(())
     }
 
-    async fn claim_identifiers(
-        &mut self,
-        user: &UserId,
-        realm: &str,
-        user_name: &str,
-        profile: &Profile,
-    ) -> Result<Written> {
-        let all = [Some(user_name), profile.email.as_deref(), profile.phone_number.as_deref()];
-        let keys: std::collections::BTreeSet<String> = all.into_iter().flatten().map(identifier::key).collect();
+    async fn claim_identifiers(&mut self, user: &UserId, realm: &str, keys: BTreeSet<String>) -> Result<Written> {
         for key in keys {
             let rows = self
                 .tx
@@ -159,6 +152,7 @@ impl AccessEdit<'_> {
             "DELETE FROM identifiers WHERE user_id = $1",
             "DELETE FROM password_history WHERE user_id = $1",
             "DELETE FROM known_browsers WHERE user_id = $1",
+            "DELETE FROM scim_adoptions WHERE user_id = $1",
             "UPDATE users SET password = NULL, profile = '{}', email = NULL, phone = NULL WHERE id = $1",
         ] {
             self.tx.query(sql).bind(user.as_str().to_owned()).execute().await?;
@@ -272,6 +266,7 @@ impl AccessEdit<'_> {
     /// Deletes a membership with all that hangs on it; what the person answered for has nobody who does.
     async fn drop_membership(&mut self, member: &MembershipId) -> Result<()> {
         self.delete_keys_of_member(member).await?;
+        self.note_groups_of(member).await?;
         for sql in [
             "DELETE FROM group_members WHERE membership_id = $1",
             "DELETE FROM bindings WHERE membership_id = $1",
@@ -422,6 +417,12 @@ impl AccessEdit<'_> {
         }
         Ok(Written::from_rows(rows, Written::Already))
     }
+}
+
+/// What an account is found by at a sign-in. A directory's phone numbers name nobody: a whole office shares one.
+fn names_of(user_name: &str, profile: &Profile, source: &Source) -> BTreeSet<String> {
+    let phone = profile.phone_number.as_deref().filter(|_| source.connection().is_none());
+    [Some(user_name), profile.email.as_deref(), phone].into_iter().flatten().map(identifier::key).collect()
 }
 
 /// What people see: the full name, else the user name.

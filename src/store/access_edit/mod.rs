@@ -9,12 +9,14 @@
 //! Two removals at once, each of one of a user's last two groups, would each still see the other's row under READ
 //! COMMITTED, and nobody would end the session. The organisation's row is the lock that makes them take turns.
 
+mod connections;
 mod groups;
 mod invitations;
 mod members;
 mod notices;
 mod orgs;
 mod passwords;
+mod provisioned;
 mod roles;
 mod tools;
 

@@ -183,7 +183,7 @@ impl AccessEdit<'_> {
         }
         self.touch(org, std::slice::from_ref(to), Cause::Added).await?;
         self.tx
-            .query("UPDATE orgs SET owner_id = $2 WHERE id = $1")
+            .query("UPDATE orgs SET owner_id = $2, owner_barred_at = NULL WHERE id = $1")
             .bind(org.as_str().to_owned())
             .bind(to.as_str().to_owned())
             .execute()

@@ -111,6 +111,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         "org" => "The organisation's id or slug.",
         "project" => "The project's id or key.",
         "user" => "The account's id, or its membership's.",
+        "domain" => "The domain, or its id.",
         "organisation" => "The id or slug of the organisation that invites.",
         _ => "The id.",
     };

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::asked::{Asked, How, Room};
 use super::declare::{Needs, Routes, routes};
 use super::input::{Body, ConfirmQuery, Query};
+use super::managed_by::{Keepers, ManagedBy};
 use super::paging::{self, Page, PageQuery, SearchQuery};
 use super::problem::Problem;
 use super::tag;
@@ -50,6 +51,9 @@ pub struct GroupBody {
     pub description: String,
     /// Where it comes from: `local`, `system` (predefined: only its members change), or a connection.
     pub source: String,
+    /// The connection that keeps its name and its members; null where it is kept here. Its roles are given here in
+    /// any case.
+    pub managed_by: Option<ManagedBy>,
     /// How many members it has.
     pub members: i64,
     /// The roles that it gives.
@@ -122,11 +126,13 @@ pub struct GroupMember {
 
 async fn show(conn: &mut Conn, org: &OrgId, group: Group) -> Result<GroupBody, Problem> {
     let roles = bindings::of_group(conn, org, &group.id).await?;
+    let keepers = Keepers::of(conn, &[&group.source]).await?;
     Ok(GroupBody {
         members: groups::count_members(conn, &group.id).await?,
         id: group.id.into_string(),
         name: group.name,
         description: group.description,
+        managed_by: keepers.keeper(&group.source),
         source: group.source.to_string(),
         roles: roles.iter().map(|b| RoleOfGroup { binding_id: b.id.to_string(), grant: grant(b) }).collect(),
     })

@@ -100,9 +100,12 @@ fn token(actor: &Actor) -> TokenOfMe {
             access_key_id: Some(tool.key.to_string()),
             project_id: tool.within.as_ref().map(ToString::to_string),
         },
-        Actor::System(_) | Actor::CommandLine | Actor::Operator(_) | Actor::User(_) | Actor::Link(_) => {
-            TokenOfMe { kind: "person", access_key_id: None, project_id: None }
-        }
+        Actor::System(_)
+        | Actor::CommandLine
+        | Actor::Operator(_)
+        | Actor::User(_)
+        | Actor::Connection { .. }
+        | Actor::Link(_) => TokenOfMe { kind: "person", access_key_id: None, project_id: None },
     }
 }
 

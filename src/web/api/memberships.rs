@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::{Asked, How};
 use super::declare::{Needs, Routes, routes};
 use super::input::Query;
+use super::managed_by::{Keepers, ManagedBy};
 use super::named;
 use super::paging::{self, Page, PageQuery};
 use super::person::{self, OwnedThings};
@@ -18,6 +19,7 @@ use super::write;
 use crate::app::App;
 use crate::domain::change::Change;
 use crate::domain::people::identifier;
+use crate::domain::source::Source;
 use crate::kernel::id::{MembershipId, OrgId, UserId};
 use crate::store::db::Conn;
 use crate::store::member_list::{self, Listed};
@@ -41,6 +43,10 @@ pub struct MembershipRow {
     pub user_name: String,
     /// `managed`, `own` or `service_account`.
     pub kind: &'static str,
+    /// Where the account comes from: `local`, or a connection, which alone may change it.
+    pub source: String,
+    /// The connection that keeps the account and the membership; null where they are kept here.
+    pub managed_by: Option<ManagedBy>,
     /// The membership's state.
     pub state: &'static str,
     /// The account's state.
@@ -75,8 +81,10 @@ pub struct MembershipGone {
     pub receipt: ReceiptBody,
 }
 
-fn show(row: Listed) -> MembershipRow {
+fn show(row: Listed, keepers: &Keepers) -> MembershipRow {
     MembershipRow {
+        source: row.source.to_string(),
+        managed_by: keepers.keeper(&row.source),
         id: row.member.into_string(),
         user_id: row.user.into_string(),
         user_name: row.user_name,
@@ -101,8 +109,10 @@ async fn list(
     let mut conn = app.db.read().await?;
     let page = member_list::Query { search: None, after, limit: limit + 1, people_only: false };
     let rows = member_list::page(&mut conn, &asked.room()?.id, &page).await?;
+    let sources: Vec<&Source> = rows.iter().map(|row| &row.source).collect();
+    let keepers = Keepers::of(&mut conn, &sources).await?;
     let cursor = |row: &Listed| paging::cursor(&[&row.cursor.0, row.cursor.1.as_str()]);
-    Ok(Json(Page::of(rows, limit, cursor, show)))
+    Ok(Json(Page::of(rows, limit, cursor, |row| show(row, &keepers))))
 }
 
 /// Removes somebody from the organisation: sessions, tokens, keys, roles and groups go; the account stays, whoever it

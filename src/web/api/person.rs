@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::groups::grant;
+use super::managed_by::{Keepers, ManagedBy, upstream_active};
 use super::problem::Problem;
 use super::words::{GivenRole, moment};
 use crate::domain::access::{Binding, Subject};
@@ -67,6 +68,10 @@ pub struct UserBody {
     pub kind: &'static str,
     /// Where the account comes from: `local`, or a connection, which alone may change it.
     pub source: String,
+    /// The connection that keeps the account; null where it is kept here.
+    pub managed_by: Option<ManagedBy>,
+    /// Of an account that is provisioned: whether its connection says that it is active. It has no password here.
+    pub upstream_active: Option<bool>,
     /// What counts: `active` only if account and membership are.
     pub state: &'static str,
     /// The account's state.
@@ -153,6 +158,7 @@ pub async fn show(conn: &mut Conn, person: &Person) -> Result<UserBody, Problem>
     let member = std::slice::from_ref(&person.member);
     let groups = people_read::groups_of(conn, member).await?.remove(&person.member).unwrap_or_default();
     let roles = people_read::direct_of(conn, member).await?;
+    let keepers = Keepers::of(conn, &[&person.source]).await?;
     Ok(UserBody {
         user_id: person.user.to_string(),
         membership_id: person.member.to_string(),
@@ -164,6 +170,8 @@ pub async fn show(conn: &mut Conn, person: &Person) -> Result<UserBody, Problem>
         phone: person.profile.phone_number.clone(),
         kind: kind(&person.kind),
         source: person.source.to_string(),
+        managed_by: keepers.keeper(&person.source),
+        upstream_active: upstream_active(&person.source, person.user_state),
         state: state(person.user_state, person.member_state),
         user_state: person.user_state.as_str(),
         membership_state: person.member_state.as_str(),

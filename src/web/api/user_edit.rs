@@ -20,7 +20,6 @@ use crate::domain::change::{Change, Receipt};
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::identifier;
 use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
-use crate::flows::change_access::Refusal;
 use crate::kernel::id::{MembershipId, OrgId, UserId};
 use crate::store::db::Conn;
 use crate::store::people_read::Person;
@@ -180,7 +179,7 @@ fn planned(org: &OrgId, person: &Person, patch: UserPatch, now: i64) -> Result<V
     match state.as_deref() {
         None => {}
         Some("active") => changes.extend(resumed(org, person)?),
-        Some("suspended") => changes.extend(suspended(org, person)?),
+        Some("suspended") => changes.push(suspended(org, person)),
         Some(_) => return Err(Problem::invalid("state", "Use active or suspended.")),
     }
     if let Some(named) = groups {
@@ -219,42 +218,32 @@ pub fn its_own(person: &Person) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::CONFLICT, "own_account", detail))
 }
 
-fn deactivated_elsewhere(person: &Person) -> Result<(), Problem> {
-    let there = person.user_state == UserState::Deactivated || person.member_state == MembershipState::Deactivated;
-    if there {
-        let connection = person.source.connection().unwrap_or("the connection").to_owned();
-        return Err(Refusal::ManagedByIdp { connection }.into());
-    }
-    Ok(())
-}
-
 /// An account of the organisation is suspended itself, of an own one the membership.
-fn suspended(org: &OrgId, person: &Person) -> Result<Vec<Change>, Problem> {
-    deactivated_elsewhere(person)?;
-    Ok(vec![match person.kind {
+fn suspended(org: &OrgId, person: &Person) -> Change {
+    match person.kind {
         Kind::Managed(_) => Change::SetUserState { user: person.user.clone(), state: UserState::Suspended },
         Kind::Service(..) | Kind::Own | Kind::Operator => Change::SetMemberState {
             org: org.clone(),
             member: person.member.clone(),
             state: MembershipState::Suspended,
         },
-    }])
+    }
 }
 
 /// Whatever of account and membership an administrator here has suspended is active again.
 fn resumed(org: &OrgId, person: &Person) -> Result<Vec<Change>, Problem> {
-    deactivated_elsewhere(person)?;
     let waits = person.user_state == UserState::Pending || person.member_state == MembershipState::Pending;
     if waits {
         let detail = "The account waits for its password or its acceptance, and is active after that.";
         return Err(Problem::new(StatusCode::CONFLICT, "conflict", detail));
     }
     let mut changes = Vec::new();
-    if person.user_state == UserState::Suspended {
+    // What upstream deactivated the door refuses, with the connection's name.
+    if matches!(person.user_state, UserState::Suspended | UserState::Deactivated) {
         its_own(person)?;
         changes.push(Change::SetUserState { user: person.user.clone(), state: UserState::Active });
     }
-    if person.member_state == MembershipState::Suspended {
+    if matches!(person.member_state, MembershipState::Suspended | MembershipState::Deactivated) {
         let (org, member) = (org.clone(), person.member.clone());
         changes.push(Change::SetMemberState { org, member, state: MembershipState::Active });
     }
@@ -270,7 +259,7 @@ async fn suspend(State(app): State<App>, asked: Asked, how: How) -> Result<Respo
         let (org, member) = (org.clone(), member.clone());
         Box::pin(async move {
             let (person, tag) = before(conn, &org, &member).await?;
-            Ok((tag, suspended(&org, &person)?))
+            Ok((tag, vec![suspended(&org, &person)]))
         })
     })
     .await?;

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::{Asked, How, Room};
 use super::declare::{Needs, Routes, routes};
 use super::input::Query;
+use super::managed_by::{Keepers, ManagedBy, upstream_active};
 use super::named;
 use super::paging::{self, Page};
 use super::person::{self, GroupOfUser, OwnedThings, RoleOfUser, UserBody};
@@ -21,6 +22,7 @@ use crate::domain::access::reach::Reach;
 use crate::domain::change::Change;
 use crate::domain::people::user::{Kind, UserState};
 use crate::domain::settings::UserVisibility;
+use crate::domain::source::Source;
 use crate::kernel::fold;
 use crate::kernel::id::{MembershipId, OrgId};
 use crate::store::db::Conn;
@@ -63,6 +65,12 @@ pub struct UserRow {
     /// Where the account comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// The connection that keeps the account, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedBy>,
+    /// Of an account that is provisioned: whether its connection says that it is active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_active: Option<bool>,
     /// What counts: `active` only if account and membership are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<&'static str>,
@@ -229,6 +237,8 @@ async fn show(conn: &mut Conn, rows: Vec<Listed>, sight: Sight) -> Result<Vec<Us
         membership_id: None,
         kind: None,
         source: None,
+        managed_by: None,
+        upstream_active: None,
         state: None,
         access_type: None,
         groups: None,
@@ -242,11 +252,15 @@ async fn show(conn: &mut Conn, rows: Vec<Listed>, sight: Sight) -> Result<Vec<Us
     let members: Vec<MembershipId> = rows.iter().map(|row| row.member.clone()).collect();
     let mut groups = people_read::groups_of(conn, &members).await?;
     let roles = people_read::direct_of(conn, &members).await?;
+    let sources: Vec<&Source> = rows.iter().map(|row| &row.source).collect();
+    let keepers = Keepers::of(conn, &sources).await?;
     let whole = |row: &Listed| UserRow {
         phone: row.phone.clone(),
         membership_id: Some(row.member.to_string()),
         kind: Some(person::kind(&row.kind)),
         source: Some(row.source.to_string()),
+        managed_by: keepers.keeper(&row.source),
+        upstream_active: upstream_active(&row.source, row.user_state),
         state: Some(person::state(row.user_state, row.member_state)),
         access_type: Some(row.access_type.as_str()),
         groups: Some(groups.remove(&row.member).unwrap_or_default().into_iter().map(Into::into).collect()),

@@ -107,6 +107,12 @@ mod tests {
     }
 
     #[test]
+    fn a_busy_answer_says_when_to_come_back() {
+        assert_eq!(plain(StatusCode::SERVICE_UNAVAILABLE).headers()[RETRY_AFTER], "1");
+        assert!(!plain(StatusCode::NOT_FOUND).headers().contains_key(RETRY_AFTER));
+    }
+
+    #[test]
     fn a_target_of_more_than_eight_kibibytes_is_too_long() {
         assert!(!is_too_long(&format!("/a?{}", "x".repeat(TARGET - 3)).parse().unwrap()));
         assert!(is_too_long(&format!("/a?{}", "x".repeat(TARGET - 2)).parse().unwrap()));

@@ -10,6 +10,7 @@ mod headers;
 mod host;
 mod limits;
 mod peer;
+mod refusal;
 mod trace;
 
 use std::convert::Infallible;
@@ -28,8 +29,9 @@ use tower::{Layer, Service};
 
 pub use self::headers::FormAction;
 use self::host::Hosts;
-use self::limits::{Bounds, plain};
+use self::limits::Bounds;
 pub use self::peer::ClientIp;
+use self::refusal::Tongue;
 pub use self::trace::RequestId;
 use self::trace::{RequestIds, RouteMetrics};
 use crate::config::Config;
@@ -105,7 +107,7 @@ struct AtEdge<S> {
 /// What is to be done about a request.
 enum Work<S, F> {
     Refused(StatusCode),
-    /// Nothing more comes from the client.
+    /// Nothing more comes from the client, or whoever answers reads it.
     Whole(F),
     /// The body is still to be read.
     Partial(Box<(S, Request)>),
@@ -130,40 +132,42 @@ where
         let rules = &route.rules;
         route.metrics.get_or_init(|| RouteMetrics::of(&request));
         let arrival = Arrival { client: peer::client(&request, &rules.proxies), id: rules.ids.next() };
-        let refused = rules.refuse(&request);
+        let (tongue, refused) = (Tongue::at(request.uri()), rules.refuse(&request));
         request.extensions_mut().insert(arrival);
         let work = if let Some(status) = refused {
             Work::Refused(status)
-        } else if request.body().is_end_stream() {
+        } else if !tongue.reads_first() || request.body().is_end_stream() {
             Work::Whole(self.inner.call(request))
         } else {
             // The service that was polled ready is the one to call; its clone takes its place.
             let fresh = self.inner.clone();
             Work::Partial(Box::new((std::mem::replace(&mut self.inner, fresh), request)))
         };
-        Box::pin(async move { Ok(route.answer(arrival.id, begun, work).await) })
+        Box::pin(async move { Ok(route.answer(arrival.id, begun, tongue, work).await) })
     }
 }
 
 impl AtRoute {
-    async fn answer<S, F>(&self, id: RequestId, begun: Instant, work: Work<S, F>) -> Response
+    async fn answer<S, F>(&self, id: RequestId, begun: Instant, tongue: Tongue, work: Work<S, F>) -> Response
     where
         S: Service<Request, Future = F>,
         F: Future<Output = Result<Response, Infallible>>,
     {
         let metrics = self.metrics.get().expect("the counters are made before the work is");
         let bounds = &self.rules.bounds;
-        let mut response = match work {
-            Work::Refused(status) => plain(status),
-            Work::Whole(future) => metrics.guard(id, bounds.work_time, future).await,
+        let time = tongue.work_time(bounds.work_time);
+        let answered = match work {
+            Work::Refused(status) => Err(status),
+            Work::Whole(future) => metrics.guard(id, time, future).await,
             Work::Partial(parts) => {
                 let (mut inner, request) = *parts;
                 match bounds.read(request).await {
-                    Ok(request) => metrics.guard(id, bounds.work_time, inner.call(request)).await,
-                    Err(status) => plain(status),
+                    Ok(request) => metrics.guard(id, time, inner.call(request)).await,
+                    Err(status) => Err(status),
                 }
             }
         };
+        let mut response = answered.unwrap_or_else(|status| tongue.refuse(status));
         headers::set(&mut response, self.rules.https);
         let status = response.status();
         if status.is_client_error() || status.is_server_error() {

@@ -18,7 +18,6 @@ use futures_util::FutureExt as _;
 use metrics::{Counter, Histogram, counter, histogram};
 
 use super::Arrival;
-use super::limits::plain;
 
 /// The name of a request: tells the log's lines of one request from others', and stands on the error page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,27 +87,27 @@ impl RouteMetrics {
         tracing::debug!(request.id = %id, http.route = %self.route, http.status = status.as_u16(), took_us = took.as_micros(), "answered");
     }
 
-    /// The answer of a handler, or what stands for it when it takes too long or panics.
-    pub(super) async fn guard<F>(&self, id: RequestId, limit: Duration, work: F) -> Response
+    /// The answer of a handler, or the status that stands for it when it takes too long or panics.
+    pub(super) async fn guard<F>(&self, id: RequestId, limit: Duration, work: F) -> Result<Response, StatusCode>
     where
         F: Future<Output = Result<Response, Infallible>>,
     {
         match tokio::time::timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
-            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Ok(response))) => Ok(response),
             Ok(Ok(Err(never))) => match never {},
-            Ok(Err(_panic)) => self.panicked(id),
+            Ok(Err(_panic)) => Err(self.panicked(id)),
             Err(_) => {
                 tracing::warn!(request.id = %id, http.route = %self.route, "a request took longer than http.request_timeout_ms");
-                plain(StatusCode::SERVICE_UNAVAILABLE)
+                Err(StatusCode::SERVICE_UNAVAILABLE)
             }
         }
     }
 
     /// The client learns nothing; the panic's message went to stderr by the panic hook.
-    fn panicked(&self, id: RequestId) -> Response {
+    fn panicked(&self, id: RequestId) -> StatusCode {
         counter!("muster_http_panics_total").increment(1);
         tracing::error!(request.id = %id, http.route = %self.route, "a handler panicked");
-        plain(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::INTERNAL_SERVER_ERROR
     }
 }
 
@@ -136,10 +135,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_never_ends_is_answered_with_503_and_when_to_come_back() {
+    async fn work_that_never_ends_is_given_up() {
         let metrics = RouteMetrics::of(&Request::new(Body::empty()));
         let answer = metrics.guard(RequestId::default(), Duration::from_millis(10), std::future::pending()).await;
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer.headers()["retry-after"], "1");
+        assert_eq!(answer.err(), Some(StatusCode::SERVICE_UNAVAILABLE));
     }
 }

@@ -31,6 +31,7 @@ async fn act(app: &App, headers: &HeaderMap, body: &[u8]) -> Result<(), Fault> {
     let token = params.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     match by {
         Authenticated::Application(application) => revoke::revoke(app, &application, token).await,
-        Authenticated::Tool(key) => revoke::revoke_by_key(app, &key.id, token).await,
+        Authenticated::Tool(key) => revoke::revoke_own(app, key.id.as_str(), token).await,
+        Authenticated::Provisioner(client) => revoke::revoke_own(app, client.credential.id.as_str(), token).await,
     }
 }

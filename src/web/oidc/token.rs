@@ -17,6 +17,7 @@ use crate::domain::oidc::discovery;
 use crate::flows::authenticate_client::Authenticated;
 use crate::flows::device::poll;
 use crate::flows::issue::Tokens;
+use crate::flows::scim::authenticate::issue_client_token;
 use crate::flows::{Fault, access_key, client_credentials, exchange_code, refresh};
 use crate::web::extract::caller::{self, Call};
 use crate::web::layers::ClientIp;
@@ -45,7 +46,10 @@ async fn grant(app: &App, address: IpAddr, headers: &HeaderMap, body: &[u8]) -> 
         Authenticated::Tool(key) if grant == GrantType::ClientCredentials => {
             return access_key::issue(app, &mut conn, &key, &params, address).await;
         }
-        Authenticated::Tool(_) => return Err(unauthorized().into()),
+        Authenticated::Provisioner(client) if grant == GrantType::ClientCredentials => {
+            return issue_client_token(app, &client, &params);
+        }
+        Authenticated::Tool(_) | Authenticated::Provisioner(_) => return Err(unauthorized().into()),
     };
     if !application.allows(grant) {
         return Err(unauthorized().into());

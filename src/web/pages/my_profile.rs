@@ -61,9 +61,8 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
     let Some((done, _)) = DONE.iter().find(|(word, _)| form.get("act") == Some(*word)) else {
         return browser.answer(error::not_found().await);
     };
-    let fault = match save(&app, &facts.user, &form, &origin).await {
-        Ok(_) => return browser.answer(reply::see_other(&format!("/me/profile?done={done}"))),
-        Err(fault) => fault,
+    let Err(fault) = save(&app, &facts.user, &form, &origin).await else {
+        return browser.answer(reply::see_other(&format!("/me/profile?done={done}")));
     };
     let (status, seconds, text) = match fault {
         NotChanged::Fault(fault) => return browser.answer(error::of_fault(fault)),

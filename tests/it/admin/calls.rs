@@ -232,7 +232,7 @@ impl Draw<'_> {
 
     fn of_the_rest(&mut self) -> Call {
         let number = self.number;
-        match self.dice.roll(9) {
+        match self.dice.roll(11) {
             0 => post("/applications", json!({ "name": "Of chance", "trusted": true })),
             1 => patch("/applications/robot", json!({ "trusted": true })),
             2 => post("/applications/robot/secrets", json!({})),
@@ -240,6 +240,8 @@ impl Draw<'_> {
             4 => patch("", json!({ "name": format!("Acme {number}") })),
             5 => post("/projects", json!({ "key": format!("p{number}"), "name": "Of chance" })),
             6 => post("/alerts", json!({ "name": "Of chance", "channel": { "kind": "mail" } })),
+            8 => post("/connections", json!({ "name": format!("Connection {number}") })),
+            9 => post("/domains", json!({ "domain": format!("d{number}.example") })),
             7 => patch(
                 format!("/bundles/{}", self.dice.pick(&self.books.bundles)),
                 json!({ "roles": [self.grant(), self.grant()] }),

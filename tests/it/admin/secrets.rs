@@ -25,9 +25,10 @@ const REFUSED: &str = "Refused7-Hk3pLs6vN";
 const PAGES: usize = 4;
 
 /// Columns that hold a secret's digest, or a secret that was sealed.
-const BYTES: [&str; 10] = [
+const BYTES: [&str; 11] = [
     "SELECT secret_hash FROM links",
     "SELECT secret_hash FROM access_keys",
+    "SELECT secret_hash FROM scim_credentials",
     "SELECT cookie_hash FROM sessions",
     "SELECT secret_hash FROM token_families WHERE secret_hash IS NOT NULL",
     "SELECT code_hash FROM authorization_codes",

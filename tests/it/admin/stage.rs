@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::scim::admin_scene;
 use crate::support::PASSWORD;
 use crate::support::admin::{Admin, owned};
 use crate::support::client::Tokens;
@@ -80,6 +81,7 @@ impl Stage {
         stage.make_access().await;
         stage.make_people_who_wait(site).await;
         stage.make_tools().await;
+        stage.make_connections(site).await;
         Admin::of(site, &stage.org, "tara").await;
         let sessions = stage.olga.get(&format!("/users/{}/sessions", stage.id("tara"))).await;
         stage.ids.insert("session", sessions["items"][0]["id"].as_str().unwrap().to_owned());
@@ -145,6 +147,25 @@ impl Stage {
         self.ids.insert("alert", id_of(&made));
     }
 
+    /// A connection with a token and with what waits because of it, one that is disabled, and a domain.
+    async fn make_connections(&mut self, site: &Site) {
+        let okta = id_of(&self.olga.post("/connections", json!({ "name": "Okta" })).await);
+        let path = format!("/connections/{okta}/credentials");
+        let made = self.olga.post(&path, json!({ "kind": "token", "name": "first" })).await;
+        self.keep(&made);
+        self.ids.insert("credential", id_of(&made));
+        let old = id_of(&self.olga.post("/connections", json!({ "name": "Old" })).await);
+        self.olga.patch(&format!("/connections/{old}"), json!({ "state": "disabled" })).await;
+        let domain = id_of(&self.olga.post("/domains", json!({ "domain": "acme.example" })).await);
+        let connection = okta.parse().unwrap();
+        let held = admin_scene::hold(site, &self.org, &connection, &self.id("group").parse().unwrap()).await;
+        let tara = self.id("tara").parse().unwrap();
+        let adoption = admin_scene::in_the_way(site, &self.org, &connection, &tara).await;
+        let made = [("connection", okta), ("disabled connection", old), ("domain", domain)];
+        self.ids.extend(made);
+        self.ids.extend([("held", held.into_string()), ("adoption", adoption.into_string())]);
+    }
+
     fn keep(&mut self, made: &Value) {
         let secret = made["secret"].as_str().unwrap_or_else(|| panic!("no secret was answered: {made}"));
         self.secrets.push(secret.to_owned());
@@ -182,6 +203,9 @@ impl Stage {
             "tara"
         });
         let application = if declared.starts_with(IN_ORG) { "robot" } else { "portal" };
+        // Only of one that doesn't work any more is anything released.
+        let works = if declared.ends_with("/{connection}/release") { "disabled connection" } else { "connection" };
+        let declared = declared.replace("{connection}", self.id(works));
         let declared = declared.replace("{organisation}", &self.org.slug);
         let mut path = declared.replace("{user}", user).replace("{application}", application);
         for (name, id) in &self.ids {
@@ -199,6 +223,7 @@ impl Stage {
             ("DELETE", "/projects/{project}") => confirm("web"),
             ("DELETE", "/users/{user}") => confirm(PHRASE),
             ("DELETE", "/groups/{group}") => confirm("Devs"),
+            ("DELETE", "/connections/{connection}") => confirm("Okta"),
             ("DELETE", "/roles/{role}") => confirm("clerk"),
             ("DELETE", "/memberships") => Some(format!("user_id={}", self.id("tara"))),
             ("DELETE", _) if declared.ends_with("/applications/{application}") => {
@@ -236,6 +261,10 @@ impl Stage {
             ("PATCH", "/api/v1/me") => json!({}),
             ("POST", "/api/v1/me/password") => json!({ "old": "another one", "new": "Another7-Kq2mVx" }),
             ("POST", "/alerts") => json!({ "name": "New", "channel": { "kind": "mail" } }),
+            ("POST", "/connections") => json!({ "name": "New" }),
+            ("POST", "/connections/{connection}/credentials") => json!({ "kind": "token", "name": "new" }),
+            ("POST", "/adoptions/{adoption}/decide") => json!({ "decision": "reject" }),
+            ("POST", "/domains") => json!({ "domain": "new.example" }),
             ("POST", "/state/plan" | "/state/apply") => json!({ "file": "" }),
             (_, of_users) if of_users.starts_with("/users") => self.body_of_users(method, of_users),
             ("PATCH", _) => json!({ "name": "Anew" }),

@@ -2,6 +2,7 @@
 
 mod api;
 mod demo;
+mod scim;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

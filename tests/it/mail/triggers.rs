@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use muster::domain::alert::{Channel, Filter, Rule};
 use muster::domain::change::{Actor, Change, Mode, NewAlert, Origin};
+use muster::domain::connection::{ConnectionSettings, CredentialKind, NewConnection, NewScimCredential, ScimProfile};
 use muster::domain::language::Language;
 use muster::domain::mail::{Mail, Template};
 use muster::domain::people::invitation::Access;
@@ -15,9 +16,12 @@ use muster::flows::forgotten::{self, By};
 use muster::flows::give_password::{self, Credential};
 use muster::flows::invite::{self, Invitee, Sent};
 use muster::flows::register::{self, Person};
+use muster::flows::scim::expiring;
 use muster::flows::sign_in::{Attempt, Context, with_password};
 use muster::flows::{access_key, links, notices, own_account, self_register};
-use muster::kernel::id::{AlertId, InvitationId, MembershipId, OrgId, ProjectId, UserId};
+use muster::kernel::id::{
+    AlertId, ConnectionId, InvitationId, MembershipId, OrgId, ProjectId, ScimCredentialId, UserId,
+};
 use muster::kernel::secret::Secret;
 use muster::kernel::time::{DAY, MINUTE, SECOND};
 use muster::store::access_keys::AccessKey;
@@ -339,11 +343,49 @@ async fn membership(story: &mut Story) {
     story.told(&[(Template::Alert, "sec@example.test")]).await;
 }
 
+/// A connection's token ends soon.
+async fn connection(story: &mut Story) {
+    let (world, acme) = (story.world.clone(), story.acme.clone());
+    for (person, role) in [("ada", "org.admin"), ("ivo", "iam.admin"), ("rob", "org.reader")] {
+        acme.person(person, PASSWORD).await;
+        acme.give(person, role, None).await;
+    }
+    let id = ConnectionId::fresh();
+    let new = NewConnection {
+        id: id.clone(),
+        org: acme.id.clone(),
+        name: "Okta".to_owned(),
+        profile: ScimProfile::Auto,
+        local_grants: false,
+        settings: ConnectionSettings::default(),
+    };
+    let token = NewScimCredential {
+        id: ScimCredentialId::fresh(),
+        connection: id,
+        kind: CredentialKind::Token,
+        name: "first".to_owned(),
+        secret: Secret::presented("mst_first").digest(),
+        expires_at: world.now().plus(180 * DAY),
+    };
+    let give = Change::AddScimCredential { org: acme.id.clone(), credential: Box::new(token) };
+    world.act(vec![Change::PutConnection(Box::new(new)), give]).await;
+    world.advance(160 * DAY);
+    expiring::warn(&world).await.unwrap();
+    story.nobody("it has twenty days left").await;
+    world.advance(SECOND);
+    expiring::warn(&world).await.unwrap();
+    let both = [(Template::ScimTokenExpiring, "ada@example.test"), (Template::ScimTokenExpiring, "ivo@example.test")];
+    let news = story.told(&both).await;
+    assert!(news.iter().all(|mail| mail.values["connection"] == "Okta" && mail.values["key"] == "first"));
+    expiring::warn(&world).await.unwrap();
+    story.nobody("one warning").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_has_a_trigger_that_queues_exactly_one_to_the_right_address() {
     for kind in Kind::BOTH {
         let mut covered = BTreeSet::new();
-        for part in 0..4 {
+        for part in 0..5 {
             let Some(mut story) = Story::begin(kind).await else {
                 continue;
             };
@@ -351,6 +393,7 @@ async fn every_message_has_a_trigger_that_queues_exactly_one_to_the_right_addres
                 0 => coming_in(&mut story).await,
                 1 => asked_for(&mut story).await,
                 2 => account(&mut story).await,
+                3 => connection(&mut story).await,
                 _ => membership(&mut story).await,
             }
             covered.extend(std::mem::take(&mut story.covered));

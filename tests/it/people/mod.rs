@@ -1,6 +1,6 @@
 //! How people come in and look after themselves: invitations and their pages, own accounts, self-registration.
 
-mod clerk;
+pub mod clerk;
 mod console;
 mod console_sessions;
 mod invitation_pages;

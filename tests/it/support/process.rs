@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::http::Address;
-use super::world::{Kind, Place};
+use super::world::{Hands, Kind, Place, World, config};
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
@@ -80,6 +80,13 @@ impl Installation {
         let at = Address { issuer: self.at.issuer.clone(), node: format!("http://{listen}") };
         let folder = self.folder.join("second");
         Self { place: Arc::clone(&self.place), folder, at, listen, variables: self.variables.clone() }
+    }
+
+    /// Muster's handles over the same database, beside the server: for what no command has words. What is sealed is
+    /// read by both only where the instance key is set to theirs.
+    pub async fn world(&self) -> World {
+        let config = config(&self.at.issuer, &self.folder.join("data"), self.place.url());
+        World::over(Arc::clone(&self.place), config, Hands::running()).await
     }
 
     /// Sets a variable for every command that follows.

@@ -1,5 +1,6 @@
 //! Who may ask for which change. Every change is named here; there is no arm for the rest.
 
+mod connections;
 mod links;
 mod people;
 mod rules;
@@ -47,6 +48,7 @@ pub fn check_together(actor: &Actor, changes: &[Change]) -> Result<(), Refusal> 
 pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) -> Result<(), Refusal> {
     let by = match actor {
         Actor::System(_) | Actor::CommandLine | Actor::Operator(_) => return Ok(()),
+        Actor::Connection { org, connection } => return connections::check(edit, (org, connection), change).await,
         Actor::Link(_) => return links::check(edit, change).await,
         Actor::User(user) => Asker { user, within: None },
         Actor::Tool(tool) => {
@@ -239,6 +241,24 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         Change::PutAlert { org, .. } | Change::RemoveAlert { org, .. } => {
             on_org(edit, &by, org, "alerts.write", change).await
         }
+        Change::PutConnection(_)
+        | Change::SetConnectionState { .. }
+        | Change::ReleaseConnection { .. }
+        | Change::AddScimCredential { .. }
+        | Change::RemoveScimCredential { .. }
+        | Change::DecideAdoption { .. }
+        | Change::AdoptUser { .. }
+        | Change::AddDomain { .. }
+        | Change::VerifyDomain { .. }
+        | Change::RemoveDomain { .. } => connections::by_person(edit, &by, change).await,
+        Change::ProvisionUser { .. }
+        | Change::SetProvisionedUser { .. }
+        | Change::DeprovisionUser { .. }
+        | Change::ProvisionGroup { .. }
+        | Change::SetProvisionedGroup { .. }
+        | Change::DeprovisionGroup { .. }
+        | Change::ExpectGroup { .. }
+        | Change::SetGroupMembers { .. } => Err(denied(change, "the connection's own client")),
     }
 }
 
@@ -273,6 +293,14 @@ const fn is_for_people(change: &Change) -> bool {
             | Change::CreateServiceAccount { .. }
             | Change::CreateAccessKey { .. }
             | Change::PutAlert { .. }
+            | Change::PutConnection(_)
+            | Change::SetConnectionState { .. }
+            | Change::ReleaseConnection { .. }
+            | Change::AddScimCredential { .. }
+            | Change::DecideAdoption { .. }
+            | Change::AdoptUser { .. }
+            | Change::AddDomain { .. }
+            | Change::VerifyDomain { .. }
     )
 }
 

@@ -87,7 +87,7 @@ async fn holder(edit: &mut AccessEdit<'_>, user: &UserId) -> Result<User, Refusa
     if found.kind.project().is_some() || found.state == UserState::Deleted {
         return Err(not_found());
     }
-    not_from_a_connection(&found.source)?;
+    not_from_a_connection(edit, &found.source).await?;
     if let Some(org) = found.kind.org() {
         let active = orgs::find(edit.conn(), org).await?.is_some_and(|org| org.state == OrgState::Active);
         if !active {

@@ -2,11 +2,13 @@
 
 mod applications;
 mod checks;
+mod connections;
 mod invitations;
 mod links;
 mod notices;
 mod orgs;
 mod people;
+mod provisioning;
 mod roles;
 mod tools;
 
@@ -39,13 +41,31 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         | Change::RenameGroup { .. }
         | Change::DeleteGroup { .. }
         | Change::AddToGroup { .. }
-        | Change::RemoveFromGroup { .. } => roles::group(edit, change).await?,
+        | Change::RemoveFromGroup { .. }
+        | Change::SetGroupMembers { .. } => roles::group(edit, change, aside).await?,
         Change::CreateRole { .. }
         | Change::SetRole { .. }
         | Change::DeleteRole { .. }
         | Change::Bind { .. }
         | Change::Unbind { .. }
         | Change::EndWindows { .. } => roles::role(edit, change).await?,
+        Change::PutConnection(_)
+        | Change::SetConnectionState { .. }
+        | Change::ReleaseConnection { .. }
+        | Change::AddScimCredential { .. }
+        | Change::RemoveScimCredential { .. }
+        | Change::DecideAdoption { .. }
+        | Change::AddDomain { .. }
+        | Change::VerifyDomain { .. }
+        | Change::RemoveDomain { .. } => connections::carry_out(edit, change).await?,
+        Change::ProvisionUser { .. }
+        | Change::SetProvisionedUser { .. }
+        | Change::DeprovisionUser { .. }
+        | Change::AdoptUser { .. }
+        | Change::ProvisionGroup { .. }
+        | Change::SetProvisionedGroup { .. }
+        | Change::DeprovisionGroup { .. }
+        | Change::ExpectGroup { .. } => provisioning::carry_out(edit, change, aside).await?,
         Change::CreateUser(_)
         | Change::SetProfile { .. }
         | Change::SetUserState { .. }
@@ -96,6 +116,7 @@ fn judged(written: Written, what: &str) -> Result<bool, Refusal> {
     }
 }
 
-fn not_from_a_connection(source: &Source) -> Result<(), Refusal> {
-    source.connection().map_or(Ok(()), |id| Err(Refusal::ManagedByIdp { connection: id.to_owned() }))
+/// What a connection owns is changed upstream.
+async fn not_from_a_connection(edit: &mut AccessEdit<'_>, source: &Source) -> Result<(), Refusal> {
+    super::not_managed(edit.conn(), source).await
 }

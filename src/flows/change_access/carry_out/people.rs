@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::{Refusal, owner_in_the_way};
 use super::checks::{check_profile, check_user, invalid, unknown};
 use super::not_from_a_connection;
+use super::provisioning::no_local_grants;
 use super::roles::{no_service_accounts, owned_here};
 use crate::domain::access::{Scope, Subject};
 use crate::domain::change::Change;
@@ -55,9 +56,9 @@ async fn account(
             (edit.create_user(user).await?, NAME_TAKEN)
         }
         Change::SetProfile { user, user_name, profile } => {
+            let before = account_owned_here(edit, user).await?;
             identifier::check_user_name(user_name).map_err(|e| invalid("user_name", e))?;
             check_profile(profile)?;
-            let before = account_owned_here(edit, user).await?;
             let written = edit.set_profile(user, user_name, profile).await?;
             if written == Written::Done && before.profile.email != profile.email {
                 end_links(edit, user).await?;
@@ -65,26 +66,10 @@ async fn account(
             }
             (written, if written == Written::Taken { NAME_TAKEN } else { "The user" })
         }
-        Change::SetUserState { user, state } => {
-            if *state != UserState::Active {
-                may_be_barred(edit, aside, user, *state).await?;
-            }
-            if *state != UserState::Deleted && !aside.deprovisioning {
-                let found = users::find(edit.conn(), user).await?;
-                if let Some(found) =
-                    found.filter(|found| found.state == UserState::Deactivated && found.state != *state)
-                {
-                    not_from_a_connection(&found.source)?;
-                }
-            }
-            let written = edit.set_user_state(user, *state).await?;
-            if written == Written::Done && *state != UserState::Active {
-                aside.users.insert(user.clone(), "account_barred");
-                end_links(edit, user).await?;
-                edit.cancel_invitations_of(user, None).await?;
-            }
-            (written, "The user")
+        Change::SetUserState { user, state } if of_a_connection(edit, user).await? => {
+            suspended_here(edit, aside, user, *state).await?
         }
+        Change::SetUserState { user, state } => (set_user_state(edit, aside, user, *state).await?, "The user"),
         Change::SetAccessType { user, access } => {
             let found = account_owned_here(edit, user).await?;
             if !matches!(found.kind, Kind::Managed(_)) {
@@ -107,6 +92,24 @@ async fn account(
     })
 }
 
+async fn set_user_state(
+    edit: &mut AccessEdit<'_>,
+    aside: &mut Aside,
+    user: &UserId,
+    state: UserState,
+) -> Result<Written, Refusal> {
+    if state != UserState::Active {
+        may_be_barred(edit, aside, user, state).await?;
+    }
+    let written = edit.set_user_state(user, state).await?;
+    if written == Written::Done && state != UserState::Active {
+        aside.users.insert(user.clone(), "account_barred");
+        end_links(edit, user).await?;
+        edit.cancel_invitations_of(user, None).await?;
+    }
+    Ok(written)
+}
+
 async fn reset_password(
     edit: &mut AccessEdit<'_>,
     user: &UserId,
@@ -123,8 +126,39 @@ async fn reset_password(
     Ok(edit.reset_password(user, password, must_change).await?)
 }
 
+/// Whether a connection owns an account.
+async fn of_a_connection(edit: &mut AccessEdit<'_>, user: &UserId) -> Result<bool, Refusal> {
+    Ok(users::find(edit.conn(), user).await?.is_some_and(|found| found.source.connection().is_some()))
+}
+
+/// An account that a connection owns is suspended here at its membership: so neither side lifts what the other did.
+async fn suspended_here(
+    edit: &mut AccessEdit<'_>,
+    aside: &mut Aside,
+    user: &UserId,
+    state: UserState,
+) -> Result<(Written, &'static str), Refusal> {
+    const WHAT: &str = "The user";
+    let Some(found) = users::find(edit.conn(), user).await? else {
+        return Ok((Written::Missing, WHAT));
+    };
+    let member = match found.kind.org() {
+        Some(org) => memberships::of_user(edit.conn(), org, user).await?,
+        None => None,
+    };
+    let (Some(member), true) = (member, matches!(state, UserState::Active | UserState::Suspended)) else {
+        not_from_a_connection(edit, &found.source).await?;
+        return Ok((Written::Missing, WHAT));
+    };
+    if state == UserState::Active && found.state != UserState::Active {
+        not_from_a_connection(edit, &found.source).await?;
+    }
+    let state = if state == UserState::Active { MembershipState::Active } else { MembershipState::Suspended };
+    Ok((set_member_state(edit, aside, (&member.org, &member.id), state).await?, WHAT))
+}
+
 /// Links that were mailed to somebody already die.
-async fn end_links(edit: &mut AccessEdit<'_>, user: &UserId) -> Result<(), Refusal> {
+pub(super) async fn end_links(edit: &mut AccessEdit<'_>, user: &UserId) -> Result<(), Refusal> {
     let at = edit.at();
     Ok(links::end_of_user(edit.tx(), user, "withdrawn", at).await?)
 }
@@ -185,6 +219,9 @@ async fn membership(
         Change::RemoveMember { org, member } => {
             spare_owner(edit, aside, org, member).await?;
             let before = memberships::find(edit.conn(), org, member).await?;
+            if let Some(found) = &before {
+                not_from_a_connection(edit, &found.source).await?;
+            }
             let written = edit.remove_member(org, member).await?;
             if let Some(before) = before {
                 left(edit, org, &before.user).await?;
@@ -210,7 +247,7 @@ async fn set_member_state(
         && found.state == MembershipState::Deactivated
         && found.state != state
     {
-        not_from_a_connection(&found.source)?;
+        not_from_a_connection(edit, &found.source).await?;
     }
     let written = edit.set_member_state(org, member, state).await?;
     if let Some(found) = found.filter(|_| written == Written::Done && state != MembershipState::Active) {
@@ -237,7 +274,7 @@ pub(super) async fn end_everywhere(
 async fn account_owned_here(edit: &mut AccessEdit<'_>, user: &UserId) -> Result<User, Refusal> {
     match users::find(edit.conn(), user).await? {
         Some(found) if found.kind.project().is_none() => {
-            not_from_a_connection(&found.source)?;
+            not_from_a_connection(edit, &found.source).await?;
             Ok(found)
         }
         // A service account has no profile and no password.
@@ -340,7 +377,7 @@ async fn may_be_replaced(
         let reason = "The owner's own identity can't be replaced; transfer the ownership instead.";
         return Err(invalid("member", reason));
     }
-    not_from_a_connection(&found.source)?;
+    not_from_a_connection(edit, &found.source).await?;
     if !memberships::service_accounts_among(edit.conn(), std::slice::from_ref(member)).await?.is_empty() {
         return Err(invalid("member", "A service account is no person; make another one."));
     }
@@ -430,6 +467,9 @@ async fn set_groups_of(
     let held = groups::ids_of_member(edit.conn(), member).await?;
     for group in wanted.symmetric_difference(&held) {
         owned_here(edit, org, group).await?;
+    }
+    if wanted.difference(&held).next().is_some() {
+        no_local_grants(edit, std::slice::from_ref(member)).await?;
     }
     Ok((edit.set_groups_of(org, member, wanted).await?, "The member or one of the groups"))
 }

@@ -3,21 +3,27 @@
 use super::super::Refusal;
 use super::checks::{check_binding, check_description, check_name, check_permissions, invalid, unknown};
 use super::not_from_a_connection;
+use super::provisioning::{no_local_grants, only_its_own};
 use crate::domain::access::Subject;
 use crate::domain::access::role::is_own_key;
 use crate::domain::change::Change;
 use crate::domain::source::Source;
+use crate::flows::end_sessions::Aside;
 use crate::kernel::id::{GroupId, MembershipId, OrgId};
 use crate::store::access_edit::{AccessEdit, Written};
 use crate::store::groups::{self, Group};
 use crate::store::{bindings, memberships};
 
-pub(super) async fn group(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(Written, &'static str), Refusal> {
+pub(super) async fn group(
+    edit: &mut AccessEdit<'_>,
+    change: &Change,
+    aside: &Aside,
+) -> Result<(Written, &'static str), Refusal> {
     Ok(match change {
         Change::CreateGroup { org, group, name, description } => {
             check_name("name", name, 128)?;
             check_description(description)?;
-            (edit.create_group(org, group, name, description).await?, "A group with this name")
+            (edit.create_group(org, group, (name, description), &Source::Local).await?, "A group with this name")
         }
         Change::RenameGroup { org, group, name, description } => {
             check_name("name", name, 128)?;
@@ -36,13 +42,17 @@ pub(super) async fn group(edit: &mut AccessEdit<'_>, change: &Change) -> Result<
             (edit.delete_group(org, group).await?, "The group")
         }
         Change::AddToGroup { org, group, members } => {
-            owned_here(edit, org, group).await?;
-            no_service_accounts(edit, "members", members).await?;
-            (edit.add_to_group(org, group, members, &Source::Local).await?, "The group or one of the members")
+            let source = membership_source(edit, aside, org, group, members).await?;
+            (edit.add_to_group(org, group, members, &source).await?, "The group or one of the members")
         }
         Change::RemoveFromGroup { org, group, members } => {
-            owned_here(edit, org, group).await?;
+            membership_source(edit, aside, org, group, &[]).await?;
             (edit.remove_from_group(org, group, members).await?, "The group or one of the members")
+        }
+        Change::SetGroupMembers { org, group, members } => {
+            let all: Vec<MembershipId> = members.iter().cloned().collect();
+            let source = membership_source(edit, aside, org, group, &all).await?;
+            (edit.set_group_members(org, group, members, &source).await?, "The group or one of the members")
         }
         _ => return Err(unknown()),
     })
@@ -71,6 +81,9 @@ pub(super) async fn role(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(
             }
             if !bindings::same(edit.conn(), org, binding).await? {
                 not_of_a_predefined_group(edit, org, &binding.subject).await?;
+                if let Subject::Member(member) = &binding.subject {
+                    no_local_grants(edit, std::slice::from_ref(member)).await?;
+                }
             }
             (edit.bind(org, binding).await?, "The role, project, group or member")
         }
@@ -85,11 +98,30 @@ pub(super) async fn role(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(
     })
 }
 
+/// Where the places in a group come from that are about to be written: from whoever owns the group, who alone may do so.
+async fn membership_source(
+    edit: &mut AccessEdit<'_>,
+    aside: &Aside,
+    org: &OrgId,
+    group: &GroupId,
+    members: &[MembershipId],
+) -> Result<Source, Refusal> {
+    if let Some(connection) = &aside.connection {
+        let source = Source::Scim(connection.to_string());
+        only_its_own(edit, &source, members).await?;
+        return Ok(source);
+    }
+    owned_here(edit, org, group).await?;
+    no_service_accounts(edit, "members", members).await?;
+    no_local_grants(edit, members).await?;
+    Ok(Source::Local)
+}
+
 /// A group whose members and roles are decided here, and not by a connection.
 pub(super) async fn owned_here(edit: &mut AccessEdit<'_>, org: &OrgId, group: &GroupId) -> Result<Group, Refusal> {
     match groups::find(edit.conn(), org, group).await? {
         Some(found) => {
-            not_from_a_connection(&found.source)?;
+            not_from_a_connection(edit, &found.source).await?;
             Ok(found)
         }
         None => Err(Refusal::NotFound("The group".to_owned())),

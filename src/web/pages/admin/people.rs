@@ -1,6 +1,8 @@
 //! `GET /o/{slug}/admin/people`: the members, with those who are invited above them; and the link for a first password, sent
 //! again.
 
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -20,7 +22,7 @@ use crate::kernel::time::UnixMillis;
 use crate::store::db::{Conn, Result};
 use crate::store::member_list::{self, Listed};
 use crate::store::orgs::Project;
-use crate::store::{links, orgs, people_read};
+use crate::store::{connections, links, orgs, people_read};
 use crate::web::oidc::reply;
 use crate::web::pages::error;
 use crate::web::pages::view::admin::{Badge, Here, InvitationRow, MailLine, PeoplePage, PersonRow};
@@ -128,16 +130,21 @@ async fn show(conn: &mut Conn, desk: &Desk, rows: Vec<Listed>, projects: &[Proje
     let mut groups = people_read::groups_of(conn, &members).await?;
     let direct = people_read::direct_of(conn, &members).await?;
     let mut people = Vec::with_capacity(rows.len());
+    let mut keepers: BTreeMap<String, String> = BTreeMap::new();
     for row in rows {
         let own = direct.iter().filter(|binding| binding.subject == Subject::Member(row.member.clone()));
         let roles = own.filter_map(|binding| access::role_line(&binding.role, &binding.scope, projects)).collect();
         let waits = row.user_state == UserState::Pending && row.access_type == AccessType::Password;
         let mail = if waits { mail(conn, &row, desk.app.now()).await? } else { None };
+        let keeper = match row.source.connection() {
+            Some(id) => keeper(conn, &mut keepers, id).await?,
+            None => String::new(),
+        };
         people.push(PersonRow {
             groups: groups.remove(&row.member).unwrap_or_default().into_iter().map(|group| group.name).collect(),
             roles,
             badge: standing(&row, desk.app.now()),
-            keeper: row.source.connection().unwrap_or_default().to_owned(),
+            keeper,
             source: source(&row.kind, &row.source),
             may_send: waits && row.email.is_some() && row.source.connection().is_none(),
             mail,
@@ -148,6 +155,16 @@ async fn show(conn: &mut Conn, desk: &Desk, rows: Vec<Listed>, projects: &[Proje
         });
     }
     Ok(people)
+}
+
+/// The name of the connection that keeps somebody, looked up once.
+async fn keeper(conn: &mut Conn, known: &mut BTreeMap<String, String>, id: &str) -> Result<String> {
+    if let Some(name) = known.get(id) {
+        return Ok(name.clone());
+    }
+    let name = connections::name_of(conn, id).await?.unwrap_or_else(|| id.to_owned());
+    known.insert(id.to_owned(), name.clone());
+    Ok(name)
 }
 
 /// What was mailed to somebody who has no password yet.

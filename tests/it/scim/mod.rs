@@ -1,0 +1,36 @@
+//! SCIM: what is stored and served, and what a customer's identity provider meets at `/scim/v2`.
+
+mod admin;
+pub mod admin_scene;
+mod admin_waiting;
+mod adoption;
+mod attacks;
+mod attacks_bounds;
+mod attacks_dice;
+mod attacks_fuzz;
+mod attacks_neighbours;
+mod attacks_scene;
+mod attacks_tokens;
+pub mod client;
+mod dns_server;
+mod domains;
+mod edge;
+mod edge_limits;
+mod edge_log;
+mod effects;
+mod effects_scene;
+mod filters;
+mod first_token;
+mod guard;
+mod paging;
+mod population;
+mod races;
+mod read_only;
+mod read_only_scene;
+mod read_only_ways;
+mod replay;
+mod store;
+mod store_queues;
+mod store_scene;
+mod types;
+mod visitor;
