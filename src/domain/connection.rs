@@ -150,7 +150,7 @@ pub struct ConnectionSettings {
     pub guard: Guard,
     /// Whether a PATCH answers with the resource (`true`) or 204 (`false`); `None`: 200 for users, 204 for groups.
     pub patch_answers_body: Option<bool>,
-    /// Where its administrators change things upstream: an https address that pages link to.
+    /// Where its administrators change things upstream: an https address.
     pub admin_url: Option<String>,
 }
 

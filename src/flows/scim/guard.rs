@@ -363,6 +363,26 @@ pub async fn decide_due(app: &App) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Drops what waits for a group whose client has said anew who is in it: what it took by mistake and has corrected is not
+/// taken when the time is over.
+pub async fn superseded(app: &App, asking: &Asking, path: &str) {
+    let connection = &asking.connection;
+    if !connection.settings.guard.hold {
+        return;
+    }
+    let dropped = async {
+        let waiting = held::waiting_at(&mut app.db.read().await?, &connection.id, path).await?;
+        for row in waiting {
+            let by = (&asking.actor(), &asking.origin);
+            drop_it(app, by, &row, "the identity provider has sent the members again").await?;
+        }
+        Ok::<_, sqlx::Error>(())
+    };
+    if let Err(error) = dropped.await {
+        tracing::error!(%error, "a held request that was corrected upstream was not dropped");
+    }
+}
+
 /// What came of carrying a held request out.
 enum Outcome {
     Done(Released),

@@ -219,6 +219,14 @@ impl<'a> Write<'a> {
         self.act(changes).await
     }
 
+    /// After the whole of a group's members was said: what waits for the group was said before.
+    async fn said_anew(&self, named: Named<'_>, is_whole: bool) {
+        if self.guarded && is_whole {
+            let path = format!("/{}/{}", named.kind.endpoint(), named.id);
+            guard::superseded(self.view.app, self.view.asking, &path).await;
+        }
+    }
+
     /// The answer with the resource as it is stored now; with its groups or members only if they are wanted.
     async fn answer(
         &self,

@@ -171,6 +171,22 @@ pub async fn open_of(
     Ok(row.map(|(id,)| HeldId::trusted(id)))
 }
 
+/// What waits for a resource of a connection, without the bodies.
+///
+/// # Errors
+/// The database's.
+pub async fn waiting_at(conn: &mut Conn, connection: &ConnectionId, path: &str) -> Result<Vec<Held>> {
+    conn.query(
+        "SELECT id, org_id, connection_id, state, method, path, CAST('' AS TEXT), losing, of_members, created_at,
+           decide_at, decided_at, decided_by
+         FROM scim_held WHERE connection_id = $1 AND path = $2 AND state = 'held'",
+    )
+    .bind(connection.as_str().to_owned())
+    .bind(path.to_owned())
+    .all()
+    .await
+}
+
 /// So many held requests that nobody decided in time, the longest over first, without their bodies.
 ///
 /// # Errors

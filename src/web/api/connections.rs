@@ -128,7 +128,7 @@ pub struct NewConnectionBody {
     guard: GuardPatch,
     /// Whether a PATCH answers with the resource, or with 204.
     patch_answers_body: Option<bool>,
-    /// An https address that pages link to.
+    /// Where its administrators change things upstream: an https address.
     admin_url: Option<String>,
 }
 
@@ -140,7 +140,7 @@ pub struct ConnectionPatch {
     name: Option<String>,
     /// `auto`, `entra`, `okta` or `rfc-strict`.
     profile: Option<String>,
-    /// `active` or `disabled`. Disabling ends what came through it, and its requests are refused; what it keeps stays.
+    /// `active` or `disabled`. The requests of a disabled one are refused; what it keeps stays.
     state: Option<String>,
     /// Whether its people may be put into local groups and be given roles directly.
     local_grants: Option<bool>,
@@ -150,7 +150,7 @@ pub struct ConnectionPatch {
     #[serde(default)]
     #[schema(value_type = Option<bool>)]
     patch_answers_body: Given<bool>,
-    /// An https address that pages link to; null clears it.
+    /// Where its administrators change things upstream: an https address; null clears it.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     admin_url: Given<String>,
@@ -345,8 +345,8 @@ async fn get(
     Ok(axum::Json(show(&found, app.issuer())))
 }
 
-/// Changes a connection, disables it (`"state": "disabled"`) or enables it again (`"active"`). Disabling ends the sessions
-/// that came through it and refuses its requests; what it keeps stays as it is, and read-only.
+/// Changes a connection, disables it (`"state": "disabled"`) or enables it again (`"active"`). The requests of
+/// a disabled one are refused; what it keeps stays as it is, and read-only.
 #[utoipa::path(patch, path = "/api/v1/orgs/{org}/connections/{connection}", tag = "connections",
     request_body = ConnectionPatch,
     responses((status = 200, description = "The connection.", body = Written<ConnectionBody>)))]

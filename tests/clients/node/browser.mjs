@@ -4,10 +4,12 @@
  *
  *     node browser.mjs FOLDER
  *
- * puts pictures of every page into FOLDER. The shop's part runs if SHOP_URL is set, form_post's if CLIENT_ID is;
+ * puts pictures of every page into FOLDER. The shop's part runs if SHOP_URL is set, form_post's if CLIENT_ID is, the
+ * console's if CONSOLE_ORG is;
  * tests/clients/README.md lists the settings.
  */
 import assert from 'node:assert/strict';
+import { consoleSteps } from './console.mjs';
 import { formPostSteps } from './form_post.mjs';
 import { signInByKeyboard } from './keyboard.mjs';
 import { Chromium } from './real_browser.mjs';
@@ -135,6 +137,11 @@ async function stories(chromium) {
   const told = {};
   if (shop) Object.assign(told, { shop: await shopSteps(chromium) });
   if (optional('CLIENT_ID')) Object.assign(told, { form_post: await formPostSteps(chromium, person) });
+  const org = optional('CONSOLE_ORG');
+  if (org) {
+    const boss = { username: required('ADMIN_USERNAME'), password: required('ADMIN_PASSWORD') };
+    Object.assign(told, { console: await consoleSteps(chromium, org, boss) });
+  }
   await step('no page had a fault', async () => assert.deepEqual(await chromium.settled(), []));
   return told;
 }

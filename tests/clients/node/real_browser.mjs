@@ -17,7 +17,7 @@ const ARGUMENTS = [
 ];
 const WIDTHS = { narrow: { width: 320, height: 640 }, wide: { width: 1280, height: 800 } };
 const SCHEMES = ['light', 'dark'];
-const MOST_TABS = 60;
+const MOST_TABS = 150;
 const AXE_RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 export class Chromium {

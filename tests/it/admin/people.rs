@@ -1,9 +1,10 @@
 //! People: registered by those who may, seen by some and changed by fewer, in groups that are set as a whole, read-only
 //! where a connection provisions them, and deleted with a typed phrase, at once and for good.
 
-use muster::domain::change::{Change, NewUser};
+use muster::domain::change::{Actor, Change, Mode, NewUser};
 use muster::domain::people::user::{Kind, MembershipState, UserState};
 use muster::domain::source::Source;
+use muster::flows::change_access::change_access;
 use muster::kernel::id::{GroupId, MembershipId, UserId};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -387,7 +388,9 @@ async fn what_a_connection_provisions_is_seen_whole_and_can_be_changed_by_no_pat
         olga.post("/bindings", json!({ "group": devs, "role": "trail.viewer" })).await;
         assert_eq!(olga.post(&format!("{user}/suspend"), json!({})).await["object"]["state"], "suspended");
         assert_eq!(olga.post(&format!("{user}/resume"), json!({})).await["object"]["state"], "active");
-        site.act(vec![Change::SetUserState { user: ana, state: UserState::Deactivated }]).await;
+        let upstream = Actor::System("deprovisioned");
+        let deactivate = Change::SetUserState { user: ana, state: UserState::Deactivated };
+        change_access(site, &upstream, vec![deactivate], Mode::Act).await.expect("upstream always wins");
         let revived = olga.refused(Method::POST, &format!("{user}/resume"), json!({})).await;
         assert_eq!(revived, (409, "managed_by_idp".into()), "what was deactivated there is not revived here");
     })

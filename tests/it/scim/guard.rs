@@ -277,6 +277,28 @@ async fn what_nobody_decided_in_time_is_decided_once_as_the_connection_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_was_sent_again_is_not_emptied_when_the_time_is_over() {
+    on_both(async |site| {
+        let story = Story::begin(site, 14, holding(OnTimeout::Release)).await;
+        let path = story.path(GROUP).await;
+        let all: Vec<Value> = story.people.iter().map(|id| json!({ "value": id })).collect();
+        assert!(is_held(&story.client.operate(&path, json!([{ "op": "remove", "path": "members" }])).await));
+        // Somebody who comes in says nothing of the others.
+        let first = json!([{ "op": "add", "path": "members", "value": [all[0]] }]);
+        assert_eq!(story.client.operate(&path, first).await.status, 204);
+        assert_eq!(story.held().await[0].state, State::Held);
+        let list = json!({ "schemas": [super::client::GROUP], "displayName": GROUP, "members": all });
+        assert_eq!(story.client.put(&path, &list).await.status, 200);
+        assert_eq!(story.held().await[0].state, State::Rejected);
+        site.advance(5 * MINUTE + SECOND);
+        guard::decide_due(site).await.unwrap();
+        assert_eq!(story.size(GROUP).await, 14);
+        assert_eq!(story.recorded("connection.mass_change_rejected").await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_was_overtaken_gives_nobody_back_what_was_taken_meanwhile() {
     on_both(async |site| {
         let story = Story::begin(site, 14, holding(OnTimeout::Release)).await;

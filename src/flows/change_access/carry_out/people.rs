@@ -66,7 +66,7 @@ async fn account(
             }
             (written, if written == Written::Taken { NAME_TAKEN } else { "The user" })
         }
-        Change::SetUserState { user, state } if of_a_connection(edit, user).await? => {
+        Change::SetUserState { user, state } if !aside.deprovisioning && of_a_connection(edit, user).await? => {
             suspended_here(edit, aside, user, *state).await?
         }
         Change::SetUserState { user, state } => (set_user_state(edit, aside, user, *state).await?, "The user"),
@@ -106,6 +106,14 @@ async fn set_user_state(
         aside.users.insert(user.clone(), "account_barred");
         end_links(edit, user).await?;
         edit.cancel_invitations_of(user, None).await?;
+    }
+    if written == Written::Done && state == UserState::Active {
+        // An owner whom a connection had taken away, and who is the organisation's own by now, can act again.
+        for (org, member) in memberships::all_of_user(edit.conn(), user).await? {
+            if owns(edit, &org, &member).await? {
+                edit.note_owner_barred(&org, false).await?;
+            }
+        }
     }
     Ok(written)
 }

@@ -101,12 +101,17 @@ async fn edit(write: &Write<'_>, named: Named<'_>, edit: &Edit<'_>, body: &Value
         let stored = find(write, named).await?;
         named.check(stored.version)?;
         let (object, edits) = edit.apply(&stored, write)?;
+        let is_whole = edits.iter().any(|edit| matches!(edit, MemberEdit::Set(_)));
         let changes = changes(write, named, &stored, &object, edits).await?;
         if changes.is_empty() {
+            write.said_anew(named, is_whole).await;
             return Ok(Edited::Made(None));
         }
         match write.act_guarded(changes, (edit.method(), named), body).await? {
-            Outcome::Made(receipt) => return Ok(Edited::Made(change_of(receipt))),
+            Outcome::Made(receipt) => {
+                write.said_anew(named, is_whole).await;
+                return Ok(Edited::Made(change_of(receipt)));
+            }
             Outcome::Held => return Ok(Edited::Held),
             Outcome::Stale => named.retry()?,
         }
