@@ -333,13 +333,22 @@ async fn from_okta(org: &Org, user_name: &str) -> UserId {
     id
 }
 
-/// Makes a group one that a connection has provisioned.
-async fn hand_to_okta(site: &Site, group: &GroupId) {
-    let id = group.to_string();
-    let sql = "UPDATE groups SET source = 'scim:okta' WHERE id = $1";
-    let done: Result<u64, sqlx::Error> =
-        site.db.write(move |tx| Box::pin(async move { tx.query(sql).bind(id).execute().await })).await;
-    assert_eq!(done.unwrap(), 1);
+/// Makes a group one that a connection has provisioned, with somebody in it.
+async fn hand_to_okta(site: &Site, group: &GroupId, user: &UserId) {
+    let (id, user) = (group.to_string(), user.to_string());
+    let done: Result<u64, sqlx::Error> = site
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                let join = "INSERT INTO group_members (group_id, membership_id, source, created_at, created_by)
+                            SELECT $1, m.id, 'scim:okta', 0, 'system:test' FROM memberships m WHERE m.user_id = $2";
+                let joined = tx.query(join).bind(id.clone()).bind(user).execute().await?;
+                let sql = "UPDATE groups SET source = 'scim:okta' WHERE id = $1";
+                Ok(joined + tx.query(sql).bind(id).execute().await?)
+            })
+        })
+        .await;
+    assert_eq!(done.unwrap(), 2);
 }
 
 // N06 N07 N08
@@ -348,9 +357,9 @@ async fn what_a_connection_provisions_is_seen_whole_and_can_be_changed_by_no_pat
     on_both(async |site| {
         let (acme, _) = owned(site, "acme").await;
         let (ana, bo) = (from_okta(&acme, "ana").await, acme.person("bo", PASSWORD).await);
-        let devs = acme.group("devs", &["ana"]).await;
+        let devs = acme.group("devs", &[]).await;
         acme.give_group("devs", "org.reader", None).await;
-        hand_to_okta(site, &devs).await;
+        hand_to_okta(site, &devs, &ana).await;
         let olga = Admin::of(site, &acme, "olga").await;
         let detail = olga.get(&format!("/users/{ana}")).await;
         assert_eq!((&detail["source"], &detail["name"]), (&json!("scim:okta"), &json!("Ana Example")));

@@ -346,7 +346,10 @@ async fn an_account_of_a_connection_is_locked_with_its_name() {
         assert!(password.text().contains("Managed by okta") && !password.has("password-submit"), "{password:?}");
         let (origin, typed) = (Origin::default(), Secret::presented(PASSWORD));
         let refused = own_account::ask_for_email(site, &ana, "new@example.test", &typed, &origin, Mode::Act).await;
-        assert!(matches!(refused, Err(NotChanged::Locked(_))), "{refused:?}");
+        let Err(NotChanged::Refused(Refusal::ManagedByIdp { connection })) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(connection, "okta");
     })
     .await;
 }
