@@ -10,6 +10,7 @@ mod candidates;
 mod cursor;
 pub mod expiring;
 pub mod guard;
+pub mod held;
 pub mod log;
 pub mod read;
 pub mod refused;

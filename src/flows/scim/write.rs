@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::refused::{no_method, of_refusal, stale, unavailable};
 use super::shown::{View, relation};
-use super::{Asking, guard, read};
+use super::{Asking, guard, held, read};
 use crate::app::App;
 use crate::domain::change::{Change, Mode, Receipt};
 use crate::domain::scim::Object;
@@ -223,7 +223,7 @@ impl<'a> Write<'a> {
     async fn said_anew(&self, named: Named<'_>, is_whole: bool) {
         if self.guarded && is_whole {
             let path = format!("/{}/{}", named.kind.endpoint(), named.id);
-            guard::superseded(self.view.app, self.view.asking, &path).await;
+            held::superseded(self.view.app, self.view.asking, &path).await;
         }
     }
 

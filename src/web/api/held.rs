@@ -20,7 +20,7 @@ use super::words::{self, ReceiptBody};
 use crate::app::App;
 use crate::domain::access::reach::Reach;
 use crate::domain::access::{Role, Scope};
-use crate::flows::scim::guard;
+use crate::flows::scim::held as waiting;
 use crate::kernel::id::{GroupId, HeldId, OrgId};
 use crate::store::audit;
 use crate::store::connections::{self, Connection};
@@ -208,7 +208,7 @@ async fn release(
         return rehearsed(&asked, open);
     }
     let id = HeldId::trusted(open.id);
-    let released = guard::release(&app, &asked.actor, &asked.origin, &org, &id).await?;
+    let released = waiting::release(&app, &asked.actor, &asked.origin, &org, &id).await?;
     let mut conn = app.db.read().await?;
     let receipt = match &released.change {
         Some(change) => audit::receipt(&mut conn, change).await?,
@@ -234,7 +234,7 @@ async fn reject(
         return rehearsed(&asked, open);
     }
     let id = HeldId::trusted(open.id);
-    guard::reject(&app, &asked.actor, &asked.origin, &org, &id).await?;
+    waiting::reject(&app, &asked.actor, &asked.origin, &org, &id).await?;
     let mut conn = app.db.read().await?;
     let object = found(&mut conn, &org, &held).await?;
     Ok(axum::Json(HeldDecided { object, status: None, receipt: None }).into_response())

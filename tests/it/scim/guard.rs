@@ -5,7 +5,7 @@ use muster::domain::change::{Actor, Change, Origin};
 use muster::domain::connection::{ConnectionSettings, ConnectionState, Guard, NewConnection, OnTimeout, ScimProfile};
 use muster::domain::mail::Template;
 use muster::flows::change_access::Refusal;
-use muster::flows::scim::guard;
+use muster::flows::scim::held as requests;
 use muster::kernel::id::GroupId;
 use muster::kernel::time::{HOUR, MINUTE, SECOND};
 use muster::store::audit::{self, Filter, Row};
@@ -186,24 +186,24 @@ async fn where_the_organisation_chose_so_a_mass_change_waits_once_and_an_adminis
 
         let origin = Origin { address: "192.0.2.9".to_owned(), ..Origin::default() };
         for (id, row) in [(&acme.id, &waiting[0]), (&acme.id, &waiting[1])] {
-            let refused = guard::release(site, &reader, &origin, id, &row.id).await;
+            let refused = requests::release(site, &reader, &origin, id, &row.id).await;
             assert!(matches!(refused, Err(Refusal::Denied { .. })), "{refused:?}");
-            assert!(matches!(guard::reject(site, &stranger, &origin, id, &row.id).await, Err(Refusal::NotFound(_))));
-            let elsewhere = guard::release(site, &stranger, &origin, &globex.id, &row.id).await;
+            assert!(matches!(requests::reject(site, &stranger, &origin, id, &row.id).await, Err(Refusal::NotFound(_))));
+            let elsewhere = requests::release(site, &stranger, &origin, &globex.id, &row.id).await;
             assert!(matches!(elsewhere, Err(Refusal::NotFound(_))), "{elsewhere:?}");
         }
-        guard::reject(site, &admin, &origin, &acme.id, &waiting[0].id).await.unwrap();
+        requests::reject(site, &admin, &origin, &acme.id, &waiting[0].id).await.unwrap();
         assert!(story.is_there(&path).await && story.size(GROUP).await == 11);
-        let released = guard::release(site, &admin, &origin, &acme.id, &waiting[1].id).await.unwrap();
+        let released = requests::release(site, &admin, &origin, &acme.id, &waiting[1].id).await.unwrap();
         assert!((200..300).contains(&released.status) && released.change.is_some(), "{released:?}");
         assert!(story.is_there(&path).await && story.size(GROUP).await == 0);
 
         let states: Vec<State> = story.held().await.iter().map(|row| row.state).collect();
         assert_eq!(states, [State::Rejected, State::Released]);
         for row in &waiting {
-            let late = guard::release(site, &admin, &origin, &acme.id, &row.id).await;
+            let late = requests::release(site, &admin, &origin, &acme.id, &row.id).await;
             assert!(matches!(late, Err(Refusal::Conflict(_))), "{late:?}");
-            let late = guard::reject(site, &admin, &origin, &acme.id, &row.id).await;
+            let late = requests::reject(site, &admin, &origin, &acme.id, &row.id).await;
             assert!(matches!(late, Err(Refusal::Conflict(_))), "{late:?}");
         }
         // The change is the connection's, and its row says who let it go on.
@@ -239,10 +239,10 @@ async fn what_nobody_decided_in_time_is_decided_once_as_the_connection_says() {
         let (acme, path) = (&story.acme, story.path(GROUP).await);
         assert!(is_held(&story.client.delete(&path).await));
         site.advance(4 * MINUTE);
-        guard::decide_due(site).await.unwrap();
+        requests::decide_due(site).await.unwrap();
         assert!(story.is_there(&path).await);
         site.advance(MINUTE + SECOND);
-        let (one, other) = tokio::join!(guard::decide_due(site), guard::decide_due(site));
+        let (one, other) = tokio::join!(requests::decide_due(site), requests::decide_due(site));
         one.unwrap();
         other.unwrap();
         assert!(!story.is_there(&path).await);
@@ -258,7 +258,7 @@ async fn what_nobody_decided_in_time_is_decided_once_as_the_connection_says() {
         site.act(vec![Change::PutConnection(Box::new(reject))]).await;
         assert!(is_held(&story.client.delete(&second).await));
         site.advance(5 * MINUTE + SECOND);
-        guard::decide_due(site).await.unwrap();
+        requests::decide_due(site).await.unwrap();
         assert!(story.is_there(&second).await);
         assert_eq!(story.recorded("connection.mass_change_rejected").await.len(), 1);
 
@@ -267,10 +267,10 @@ async fn what_nobody_decided_in_time_is_decided_once_as_the_connection_says() {
         let (org, connection) = (acme.id.clone(), story.client.connection.clone());
         site.act(vec![Change::SetConnectionState { org, connection, state: ConnectionState::Disabled }]).await;
         let row = story.held().await.pop().unwrap();
-        let refused = guard::release(site, &Actor::CommandLine, &Origin::default(), &acme.id, &row.id).await;
+        let refused = requests::release(site, &Actor::CommandLine, &Origin::default(), &acme.id, &row.id).await;
         assert!(matches!(refused, Err(Refusal::Conflict(_))), "{refused:?}");
         site.advance(5 * MINUTE + SECOND);
-        guard::decide_due(site).await.unwrap();
+        requests::decide_due(site).await.unwrap();
         assert_eq!((story.held().await.pop().unwrap().state, story.size("second").await), (State::Rejected, 12));
     })
     .await;
@@ -291,7 +291,7 @@ async fn a_group_that_was_sent_again_is_not_emptied_when_the_time_is_over() {
         assert_eq!(story.client.put(&path, &list).await.status, 200);
         assert_eq!(story.held().await[0].state, State::Rejected);
         site.advance(5 * MINUTE + SECOND);
-        guard::decide_due(site).await.unwrap();
+        requests::decide_due(site).await.unwrap();
         assert_eq!(story.size(GROUP).await, 14);
         assert_eq!(story.recorded("connection.mass_change_rejected").await.len(), 1);
     })
@@ -312,11 +312,11 @@ async fn a_list_that_was_overtaken_gives_nobody_back_what_was_taken_meanwhile() 
         assert_eq!(story.client.operate(&path, removal).await.status, 204);
 
         let row = story.held().await.pop().unwrap();
-        let refused = guard::release(site, &Actor::CommandLine, &Origin::default(), &story.acme.id, &row.id).await;
+        let refused = requests::release(site, &Actor::CommandLine, &Origin::default(), &story.acme.id, &row.id).await;
         assert!(matches!(refused, Err(Refusal::Blocked { .. })), "{refused:?}");
         assert_eq!(story.held().await[0].state, State::Held);
         site.advance(5 * MINUTE);
-        guard::decide_due(site).await.unwrap();
+        requests::decide_due(site).await.unwrap();
         assert_eq!((story.held().await[0].state, story.size(GROUP).await), (State::Rejected, 13));
         // The same list again is a request of its own.
         assert!(is_held(&story.client.put(&path, &list).await));
