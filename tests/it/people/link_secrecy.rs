@@ -124,6 +124,7 @@ async fn no_answer_list_record_alert_or_page_tells_a_link_to_whoever_had_it_sent
         told.ask(&olga, Method::POST, &format!("{wim}/resend"), Some(json!({}))).await;
         let bo = format!("/users/{}/reset-password", acme.user_id("bo").await);
         told.ask(&olga, Method::POST, &bo, Some(json!({ "kind": "link" }))).await;
+        all_sent(site).await;
         forgotten::ask(site, "bo", Context::None, By::Mail, &Origin::default()).await.unwrap();
         let new = json!({ "email": "new@example.test", "password": PASSWORD });
         told.ask(&olga, Method::PATCH, "/api/v1/me", Some(new)).await;
