@@ -22,6 +22,7 @@ mod effects_scene;
 mod filters;
 mod first_token;
 mod guard;
+mod killed;
 mod paging;
 mod population;
 mod races;

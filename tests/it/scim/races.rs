@@ -1,7 +1,6 @@
-//! Many at once, and a machine that stops in the middle: nothing is lost, nothing happens twice, nothing is half done.
+//! Many at once: nothing is lost, nothing happens twice, nothing is half done.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use muster::domain::connection::ScimProfile;
@@ -11,16 +10,9 @@ use muster::store::{groups, users};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Answer, Push, SCIM_JSON, patch_of, user};
-use super::visitor::{Visitor, comes_in, may_sign_in};
-use crate::operating::apply_file::{FILE, SHOP_SECRET};
-use crate::support::PASSWORD;
-use crate::support::application::{Credentials, REDIRECT_URI, Registered, sample};
-use crate::support::client::Client;
-use crate::support::http;
-use crate::support::process::Installation;
+use super::client::{Answer, Push, patch_of, user};
 use crate::support::server::{Site, on_both};
-use crate::support::world::{Kind, World};
+use crate::support::world::Kind;
 
 /// Tells a story of one connection, with its client at one node and, where there is PostgreSQL, at two in turns.
 async fn at_one_and_two_nodes(story: impl AsyncFn(&Site, &[Push])) {
@@ -57,7 +49,7 @@ async fn total(push: &Push, path: &str) -> Value {
     push.get(path).await.good().json["totalResults"].clone()
 }
 
-fn members_of(group: &Value) -> BTreeSet<&str> {
+pub(super) fn members_of(group: &Value) -> BTreeSet<&str> {
     let members = group["members"].as_array().into_iter().flatten();
     members.map(|member| member["value"].as_str().unwrap()).collect()
 }
@@ -209,132 +201,4 @@ async fn a_delete_and_edits_at_once_come_out_as_if_one_had_been_first() {
         assert_eq!(total(push, "/Users").await, 0);
     })
     .await;
-}
-
-/// Acme as the file of `apply` has it, with a connection, in a process of its own.
-struct Machine {
-    installation: Installation,
-    world: World,
-    shop: Client,
-    push: Push,
-}
-
-impl Machine {
-    async fn fresh(kind: Kind) -> Option<Self> {
-        let mut installation = Installation::fresh(kind).await?;
-        // The key of `World`: what is written beside the process is read by it.
-        installation.set("MUSTER_KEYS__INSTANCE_KEY", &format!("{}Bwc", "BwcH".repeat(10)));
-        installation.set("PERSON_PASSWORD", PASSWORD);
-        installation.set("SHOP_SECRET", SHOP_SECRET);
-        let file = installation.write("world.toml", FILE);
-        installation.succeeds(&["apply", file.to_str().unwrap()]).await;
-        let mut application = sample("shop");
-        application.redirect_uris = vec![REDIRECT_URI.to_owned()];
-        let registered = Registered { application, credentials: Credentials::Basic(SHOP_SECRET.to_owned()) };
-        let shop = Client::new(installation.at.clone(), &registered);
-        let world = installation.world().await;
-        let acme = world.org("acme").await;
-        let push = Push::open_at(&world, &installation.at, &acme, ScimProfile::Auto).await;
-        Some(Self { installation, world, shop, push })
-    }
-
-    /// Pushes people who may sign in, into a group that gives a role.
-    async fn people(&self, names: &[&str]) -> Vec<String> {
-        let mut people = Vec::new();
-        for name in names {
-            let id = self.push.create_user(name).await;
-            may_sign_in(&self.world, &id).await;
-            people.push(id);
-        }
-        let members: Vec<&str> = people.iter().map(String::as_str).collect();
-        self.push.create_group("Crew", &members).await;
-        self.world.org("acme").await.give_group("Crew", "project.member", Some("web")).await;
-        people
-    }
-
-    async fn is_active(&self, user: &str) -> bool {
-        self.push.get(&format!("/Users/{user}")).await.good().json["active"] == true
-    }
-}
-
-fn active(active: bool) -> Value {
-    json!([{ "op": "replace", "value": { "active": active } }])
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deactivation_that_was_answered_holds_after_the_process_is_killed() {
-    for kind in Kind::BOTH {
-        let Some(machine) = Machine::fresh(kind).await else {
-            continue;
-        };
-        let serving = machine.installation.serve().await;
-        let people = machine.people(&["nia", "max"]).await;
-        let (shop, push) = (&machine.shop, &machine.push);
-        let (nia, mut max) = (Visitor::of(shop, "nia").await, Visitor::of(shop, "max").await);
-        let path = format!("/Users/{}", people[0]);
-        assert_eq!(push.operate(&path, active(false)).await.status, 200);
-        serving.kill().await;
-
-        let serving = machine.installation.serve().await;
-        nia.is_out(shop).await;
-        max.is_in(shop).await;
-        assert!(!machine.is_active(&people[0]).await && !comes_in(shop, "nia").await, "{kind:?}");
-        assert_eq!(push.operate(&path, active(true)).await.status, 200);
-        let nia = Visitor::of(shop, "nia").await;
-        assert_eq!(nia.roles().1, ["project.member"], "{kind:?}: it was all there still");
-        let group = push.get("/Groups").await.json["Resources"][0].clone();
-        let gone = json!([{ "op": "remove", "path": "members", "value": [{ "value": people[0] }] }]);
-        assert_eq!(push.operate(&format!("/Groups/{}", group["id"].as_str().unwrap()), gone).await.status, 204);
-        serving.kill().await;
-
-        let serving = machine.installation.serve().await;
-        nia.is_out(shop).await;
-        max.is_in(shop).await;
-        assert_eq!(members_of(&push.get("/Groups").await.json["Resources"][0]), BTreeSet::from([people[1].as_str()]));
-        serving.kill().await;
-        machine.world.db.close().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_is_killed_in_the_middle_leaves_everybody_wholly_in_or_wholly_out() {
-    const NAMES: [&str; 6] = ["nia", "max", "liv", "tom", "eva", "kai"];
-    for kind in Kind::BOTH {
-        let Some(machine) = Machine::fresh(kind).await else {
-            continue;
-        };
-        let mut serving = machine.installation.serve().await;
-        let people = machine.people(&NAMES).await;
-        let (shop, push) = (&machine.shop, &machine.push);
-        for delay in [2, 10, 40] {
-            let mut visitors = Vec::new();
-            for (name, id) in NAMES.iter().zip(&people) {
-                assert_eq!(push.operate(&format!("/Users/{id}"), active(true)).await.status, 200);
-                visitors.push(Visitor::of(shop, name).await);
-            }
-            let sent = people.iter().map(|id| {
-                let body = patch_of(&active(false)).to_string();
-                let request = push.request(Method::PATCH, &format!("/Users/{id}")).header("content-type", SCIM_JSON);
-                tokio::spawn(async move { http::Answer::try_to(request.body(body)).await.map(|answer| answer.status) })
-            });
-            let sent: Vec<_> = sent.collect();
-            tokio::time::sleep(Duration::from_millis(delay)).await;
-            serving.kill().await;
-            let mut answered = Vec::new();
-            for one in sent {
-                answered.push(matches!(one.await.unwrap(), Ok(200)));
-            }
-            serving = machine.installation.serve().await;
-            for ((id, visitor), answered) in people.iter().zip(&mut visitors).zip(answered) {
-                if machine.is_active(id).await {
-                    assert!(!answered, "{kind:?}, {delay} ms: what was answered is forgotten");
-                    visitor.is_in(shop).await;
-                } else {
-                    visitor.is_out(shop).await;
-                }
-            }
-        }
-        serving.kill().await;
-        machine.world.db.close().await;
-    }
 }

@@ -89,6 +89,11 @@ impl Installation {
         World::over(Arc::clone(&self.place), config, Hands::running()).await
     }
 
+    /// Where what the server logs is written.
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("serve.log")
+    }
+
     /// Sets a variable for every command that follows.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
@@ -131,7 +136,7 @@ impl Installation {
     /// Starts the server and waits until it says that it listens.
     pub async fn serve(&self) -> Serving {
         std::fs::create_dir_all(self.folder.join("data")).expect("the folder can be made");
-        started(self.command(&["serve"]), &self.folder.join("serve.log")).await
+        started(self.command(&["serve"]), &self.log()).await
     }
 }
 
