@@ -144,7 +144,7 @@ impl App {
             keys_mark: AtomicI64::new(0),
             tries: Cache::builder().max_capacity(100_000).build(),
             losses: losses::Losses::default(),
-            lanes: lanes::Lanes::default(),
+            lanes: lanes::Lanes::new(&config.scim),
             scim_log: crate::kernel::pile::Pile::default(),
             tally: crate::kernel::tally::Tally::default(),
             config,

@@ -9,6 +9,8 @@ use crate::browser::{Browser, Jar};
 use crate::flows::{Client, Expected, Flow, OFFLINE, ONLINE, Series};
 use crate::http::{self, Connection};
 use crate::micro::{Alg, Costs};
+use crate::scim::{self, Deed};
+use crate::scim_caller::Directory;
 use crate::world::{self, Application};
 use crate::yard;
 
@@ -40,10 +42,12 @@ pub enum Cell {
     Userinfo,
     /// Signing in with a password: the page, the form.
     Password,
+    /// What a directory's client does.
+    Scim(Deed),
 }
 
 /// All of them.
-pub const ALL: [Cell; 14] = [
+pub const ALL: [Cell; 14 + scim::ALL.len()] = [
     Cell::Discovery,
     Cell::DiscoveryUnchanged,
     Cell::Jwks,
@@ -58,6 +62,17 @@ pub const ALL: [Cell; 14] = [
     Cell::IntrospectionFirst,
     Cell::Userinfo,
     Cell::Password,
+    Cell::Scim(scim::ALL[0]),
+    Cell::Scim(scim::ALL[1]),
+    Cell::Scim(scim::ALL[2]),
+    Cell::Scim(scim::ALL[3]),
+    Cell::Scim(scim::ALL[4]),
+    Cell::Scim(scim::ALL[5]),
+    Cell::Scim(scim::ALL[6]),
+    Cell::Scim(scim::ALL[7]),
+    Cell::Scim(scim::ALL[8]),
+    Cell::Scim(scim::ALL[9]),
+    Cell::Scim(scim::ALL[10]),
 ];
 
 impl Cell {
@@ -80,6 +95,7 @@ impl Cell {
             Self::IntrospectionFirst => "introspection.first",
             Self::Userinfo => "userinfo",
             Self::Password => "password",
+            Self::Scim(deed) => deed.name(),
         }
     }
 
@@ -95,7 +111,28 @@ impl Cell {
 
     /// Whether each operation waits for the disk, so that more callers are needed to keep the server busy.
     const fn is_durable(self) -> bool {
-        matches!(self, Self::AuthCode(_) | Self::Refresh(_))
+        match self {
+            Self::Scim(deed) => deed.is_durable(),
+            _ => matches!(self, Self::AuthCode(_) | Self::Refresh(_)),
+        }
+    }
+
+    /// Whether the database grows by it, so that it is measured after the others.
+    pub const fn grows(self) -> bool {
+        matches!(self, Self::Scim(deed) if deed.grows())
+    }
+
+    /// Whether its latency is measured at an easy pace, too.
+    pub const fn is_paced(self) -> bool {
+        matches!(self, Self::Scim(deed) if deed.is_paced())
+    }
+
+    /// Whether a database with so many people has what it needs.
+    pub const fn fits(self, users: u64) -> bool {
+        match self {
+            Self::Scim(deed) => deed.fits(users),
+            _ => true,
+        }
     }
 
     /// Whether the callers may do a little before the window. Not where each operation can be done once only.
@@ -126,7 +163,7 @@ pub struct Callers {
     pub reading: usize,
     /// For cells whose operations wait for the disk.
     pub durable: usize,
-    /// For signing in with a password.
+    /// For signing in with a password, and for bulk requests.
     pub password: usize,
 }
 
@@ -135,6 +172,7 @@ pub struct Subject {
     address: SocketAddr,
     host: String,
     jars: Vec<Jar>,
+    directory: Arc<Directory>,
 }
 
 /// Callers of the yardstick.
@@ -148,12 +186,14 @@ fn same(address: SocketAddr, callers: usize, request: &[u8], expected: Expected)
 }
 
 impl Subject {
-    /// Makes the server's acquaintance: signs in as often as there will be browsers.
+    /// Makes the server's acquaintance: signs in as often as there will be browsers, and reads the directory of so many
+    /// users.
     ///
     /// # Errors
-    /// The person is not let in.
-    pub async fn meet(address: SocketAddr, browsers: usize) -> Result<Self> {
-        let mut subject = Self { address, host: address.to_string(), jars: Vec::new() };
+    /// The person, or the directory's client, is not let in.
+    pub async fn meet(address: SocketAddr, browsers: usize, users: u64) -> Result<Self> {
+        let directory = Arc::new(Directory::meet(address, users).await.context("reading the directory")?);
+        let mut subject = Self { address, host: address.to_string(), jars: Vec::new(), directory };
         let client = subject.client(world::BENCH_EDDSA);
         for _ in 0..browsers {
             let mut browser = Browser::new(address, Jar::default());
@@ -192,6 +232,8 @@ impl Subject {
             Cell::IntrospectionFirst => self.introspecting_first(reading).await,
             Cell::Userinfo => self.asking_userinfo(reading).await,
             Cell::Password => Ok(self.signing_in(callers.password)),
+            Cell::Scim(Deed::Bulk) => self.directory.callers(Deed::Bulk, callers.password),
+            Cell::Scim(deed) => self.directory.callers(deed, count),
         }
     }
 
@@ -293,6 +335,7 @@ mod tests {
         assert_eq!(names("cc").unwrap(), 3);
         assert_eq!(names("introspection").unwrap(), 2);
         assert_eq!(names("discovery").unwrap(), 1);
+        assert_eq!((names("scim").unwrap(), names("scim.member").unwrap()), (11, 3));
         assert!(names("nothing").is_err());
         assert_eq!(chosen(&[]).unwrap().len(), ALL.len());
     }

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::browser::{Browser, Landing};
 use crate::http::{self, Answer, Connection};
+use crate::scim_caller::Caller;
 use crate::world::{Application, REDIRECT_URI};
 
 /// The scopes of a sign-in whose refresh tokens outlive the session.
@@ -62,6 +63,8 @@ pub enum Flow {
     Refresh(Connection, Client, String),
     /// Signing in with a password, each time as a browser that has no session.
     Password(Box<Browser>, Client),
+    /// What a directory's client does.
+    Scim(Box<Caller>),
 }
 
 /// Requests to be sent once each, by whichever caller comes first.
@@ -114,6 +117,7 @@ impl Flow {
                 attempt.code(&landed)?;
                 Ok(Step::Did(browser.count()))
             }
+            Self::Scim(caller) => caller.step().await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The goals of speed and size that one run can judge: G1 and G3–G10.
+//! The goals of speed and size that one run can judge: G1, G3–G10, and G11 by `scim_goals`.
 //!
 //! A goal that the run can't judge is said to be open, and why; it never passes silently.
 
@@ -7,11 +7,12 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::ground::Backend;
+use crate::scim_goals;
 use crate::summary::{Findings, Row};
 use crate::why;
 
 /// The people from which a database counts as large.
-const LARGE: u64 = 1_000_000;
+pub const LARGE: u64 = 1_000_000;
 /// The people up to which a database counts as small.
 const SMALL: u64 = 1_000;
 
@@ -56,13 +57,15 @@ pub struct Verdict {
 
 /// Which side of the limit is good.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub enum Side {
+    /// The lower one.
     AtMost,
+    /// The upper one.
     AtLeast,
 }
 
 /// A limit with its unit.
-struct Limit(Side, f64, &'static str);
+pub struct Limit(pub Side, pub f64, pub &'static str);
 
 impl Limit {
     fn judge(&self, value: f64) -> (Outcome, String) {
@@ -79,51 +82,65 @@ impl Limit {
 }
 
 /// Collects the verdicts of one place.
-struct Bench {
+pub struct Bench {
     place: String,
     verdicts: Vec<Verdict>,
 }
 
 impl Bench {
-    fn judge(&mut self, goal: &'static str, what: &str, value: Option<f64>, limit: &Limit) -> &mut Self {
+    /// Judges a value; one that is not there is open.
+    pub fn judge(&mut self, goal: &'static str, what: &str, value: Option<f64>, limit: &Limit) -> &mut Self {
         let (outcome, reason) =
             value.map_or_else(|| (Outcome::Open, "not measured".to_owned()), |value| limit.judge(value));
         self.say(goal, what, outcome, reason)
     }
 
-    fn say(&mut self, goal: &'static str, what: &str, outcome: Outcome, reason: String) -> &mut Self {
+    /// Gives a verdict.
+    pub fn say(&mut self, goal: &'static str, what: &str, outcome: Outcome, reason: String) -> &mut Self {
         let (place, what) = (self.place.clone(), what.to_owned());
         self.verdicts.push(Verdict { goal, place, what, outcome, reason, why: None });
         self
     }
 
     /// Adds to the last verdict where the cost goes, if it is short.
-    fn because(&mut self, why: impl FnOnce() -> String) {
+    pub fn because(&mut self, why: impl FnOnce() -> String) {
         if let Some(last) = self.verdicts.last_mut().filter(|last| last.outcome == Outcome::Short) {
             last.why = Some(why());
         }
     }
 
     /// A cell's ratio to the yardstick; a cell that failed is short of every goal.
-    fn ratio(&mut self, goal: &'static str, rows: &[Row], (cell, most): (&str, f64)) {
+    pub fn ratio(&mut self, goal: &'static str, rows: &[Row], (cell, most): (&str, f64)) {
         let limit = Limit(Side::AtMost, most, " y");
         self.cell(goal, rows, cell, (|row| row.ratio, &limit));
     }
 
-    fn cell(&mut self, goal: &'static str, rows: &[Row], cell: &str, (pick, limit): (Pick, &Limit)) {
+    fn cell(&mut self, goal: &'static str, rows: &[Row], cell: &str, judged: (Pick, &Limit)) {
+        self.named(goal, rows, (cell, cell), judged);
+    }
+
+    /// As a cell is judged, with words of its own for what is judged.
+    pub fn named(
+        &mut self,
+        goal: &'static str,
+        rows: &[Row],
+        (what, cell): (&str, &str),
+        (pick, limit): (Pick, &Limit),
+    ) {
         let row = rows.iter().find(|row| row.cell == cell);
         if let Some(failure) = row.and_then(|row| row.failure.clone()) {
-            self.say(goal, cell, Outcome::Short, format!("the cell failed: {failure}"));
+            self.say(goal, what, Outcome::Short, format!("the cell failed: {failure}"));
             return;
         }
-        self.judge(goal, cell, row.and_then(pick), limit);
+        self.judge(goal, what, row.and_then(pick), limit);
         if let Some(row) = row {
             self.because(|| why::of_cell(row));
         }
     }
 }
 
-type Pick = fn(&Row) -> Option<f64>;
+/// The figure of a row that is judged.
+pub type Pick = fn(&Row) -> Option<f64>;
 
 /// Judges what a run found.
 pub fn judge(findings: &Findings) -> Vec<Verdict> {
@@ -141,6 +158,7 @@ pub fn judge(findings: &Findings) -> Vec<Verdict> {
     bench
         .judge("G10", "size, pages embedded", Some(size), &Limit(Side::AtMost, 30.0, " MB"))
         .because(|| "not broken down here; `cargo bloat --release --crates` does".to_owned());
+    scim_goals::judge_filters(&findings.parses, &mut bench);
     bench.verdicts.sort_by_key(|verdict| verdict.goal[1..].parse::<u32>().unwrap_or_default());
     bench.verdicts
 }
@@ -172,6 +190,7 @@ fn judge_ground(findings: &Findings, ground: (Backend, u64)) -> Vec<Verdict> {
         .because(|| why::of_storm(findings, ground));
     judge_starts(findings, ground, &mut bench);
     judge_memory(findings, ground, &mut bench);
+    scim_goals::judge(findings, ground, &mut bench);
     bench.verdicts
 }
 
@@ -223,6 +242,9 @@ fn judge_growth(findings: &Findings, database: Backend) -> Vec<Verdict> {
             .judge("G4", &format!("{cell}, CPU/y"), growth(|row| row.ratio), &Limit(Side::AtMost, 1.6, " x small"))
             .because(why);
     }
+    let row = |users| findings.row((database, users), "scim.filter").filter(|row| row.failure.is_none());
+    let (here, there) = (small.and_then(row), large.and_then(row));
+    scim_goals::judge_growth((here.as_ref(), there.as_ref()), &mut bench);
     bench.verdicts
 }
 

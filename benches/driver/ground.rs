@@ -23,7 +23,7 @@ use crate::server::{Running, free_address, muster};
 use crate::world;
 
 /// Raised when the driver fills databases in another way.
-const FORM: &str = "1";
+const FORM: &str = "2";
 
 /// Which database the server stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -75,6 +75,10 @@ fn settings(data: &Path, address: SocketAddr, database: Option<String>) -> Vec<(
         ("MUSTER_ISSUER", format!("http://{address}")),
         ("MUSTER_LISTEN", address.to_string()),
         ("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true".to_owned()),
+        // What is measured is the work, not how soon a connection's client is told to come again later.
+        ("MUSTER_SCIM__REQUESTS_PER_SECOND", "1000000".to_owned()),
+        ("MUSTER_SCIM__BURST", "1000000".to_owned()),
+        ("MUSTER_SCIM__IN_FLIGHT", "256".to_owned()),
     ];
     settings.extend(database.map(|url| ("MUSTER_DATABASE_URL", url)));
     settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

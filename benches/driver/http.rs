@@ -205,25 +205,36 @@ fn closes(answer: &Answer) -> bool {
 
 /// A GET request.
 pub fn get(host: &str, target: &str, headers: &[(&str, &str)]) -> Vec<u8> {
-    request("GET", host, target, headers, None)
+    request("GET", (host, target), headers, None)
 }
 
 /// A POST request with a form.
 pub fn post(host: &str, target: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> Vec<u8> {
-    request("POST", host, target, headers, Some(&form(fields)))
+    request("POST", (host, target), headers, Some(("application/x-www-form-urlencoded", &form(fields))))
 }
 
-fn request(method: &str, host: &str, target: &str, headers: &[(&str, &str)], body: Option<&str>) -> Vec<u8> {
+/// A request with JSON of SCIM's.
+pub fn scim(method: &str, host: &str, target: &str, headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
+    request(method, (host, target), headers, Some(("application/scim+json", &body.to_string())))
+}
+
+/// A request; the body comes with its type.
+fn request(
+    method: &str,
+    (host, target): (&str, &str),
+    headers: &[(&str, &str)],
+    body: Option<(&str, &str)>,
+) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
     for (name, value) in headers.iter().copied() {
         text.extend([name, ": ", value, "\r\n"]);
     }
-    if let Some(body) = body {
+    if let Some((kind, body)) = body {
         let length = body.len().to_string();
-        text.extend(["Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ", length.as_str(), "\r\n"]);
+        text.extend(["Content-Type: ", kind, "\r\nContent-Length: ", length.as_str(), "\r\n"]);
     }
     text.push_str("\r\n");
-    text.push_str(body.unwrap_or_default());
+    text.push_str(body.map_or("", |(_, body)| body));
     text.into_bytes()
 }
 

@@ -5,7 +5,8 @@
 //! ratio to a bare axum route measured just before, never by requests a second. How to read what it prints:
 //! `benches/README.md`.
 //!
-//! It leaves the comparison with other products (G2), SCIM, revocation over nodes and crashes (G11–G14) to others.
+//! It leaves the comparison with other products (G2; of SCIM `benches/scim_peers`), revocation over nodes and crashes
+//! (G12–G14) to others.
 
 #![allow(clippy::pedantic, reason = "a tool that measures; the product's own code is held to more")]
 
@@ -24,6 +25,11 @@ mod perf;
 mod process;
 mod report;
 mod run;
+mod scim;
+mod scim_caller;
+mod scim_goals;
+mod scim_pace;
+mod scim_parse;
 mod seed;
 mod server;
 mod startup;
@@ -61,7 +67,7 @@ enum Command {
     Seed(seed::Request),
     /// Measures changes that touch very many members.
     Large(large::Request),
-    /// Measures signatures and password hashing in this process.
+    /// Measures signatures, password hashing and the reading of SCIM filters in this process.
     Micro,
 }
 
@@ -87,7 +93,7 @@ fn main() -> Result<ExitCode> {
         Command::Yard { listen } => two_threads()?.block_on(yard::serve(listen))?,
         Command::Seed(request) => two_threads()?.block_on(seed::seed(&request))?,
         Command::Large(request) => two_threads()?.block_on(large::measure(&request))?,
-        Command::Micro => println!("{}", micro::Costs::measure()?),
+        Command::Micro => println!("{}\n{}", micro::Costs::measure()?, scim_parse::Parses::measure()?),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -102,7 +102,7 @@ fn argon2id() -> Result<f64> {
 }
 
 /// CPU microseconds of one call, the mean over a sample.
-fn each(mut call: impl FnMut()) -> f64 {
+pub fn each(mut call: impl FnMut()) -> f64 {
     call();
     let (begin, cpu) = (Instant::now(), thread_cpu());
     let mut calls = 0_u32;

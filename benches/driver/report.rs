@@ -63,6 +63,11 @@ pub fn print_ground(findings: &Findings, ground: (Backend, u64)) {
     for row in findings.rows(ground) {
         print_row(&row);
     }
+    for cell in crate::cells::ALL.iter().filter(|cell| cell.is_paced()).map(|cell| cell.name()) {
+        if let Some([p50, p99]) = findings.pace(ground, cell) {
+            println!("at an easy pace: {cell} p50 {p50:.2} ms, p99 {p99:.2} ms");
+        }
+    }
     for storm in findings.storms.iter().filter(|storm| (storm.database, storm.users) == ground) {
         print_storm(storm);
     }
@@ -89,6 +94,7 @@ pub fn print_ground(findings: &Findings, ground: (Backend, u64)) {
     if let Some(costs) = findings.costs.last() {
         println!("{costs}");
     }
+    println!("{}", findings.parses);
 }
 
 fn print_row(row: &Row) {
@@ -144,6 +150,6 @@ pub fn print_goals(verdicts: &[Verdict]) {
     println!("\n{} pass, {} short, {} open.", count(Outcome::Pass), count(Outcome::Short), count(Outcome::Open));
     println!(
         "Not judged by this driver: G2 (other products), the sessions and tenants of G4, \"writes nothing before the \
-         code\" of G6, the memory of a session of G9, G11–G15."
+         code\" of G6, the memory of a session of G9, the peer of G11 (benches/scim_peers), G12–G15."
     );
 }

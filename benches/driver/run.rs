@@ -17,6 +17,8 @@ use crate::micro::{Alg, Costs};
 use crate::perf::Counters;
 use crate::process::{self, Machine};
 use crate::report::{self, Record};
+use crate::scim_pace::{self, Pace};
+use crate::scim_parse::Parses;
 use crate::server::Running;
 use crate::startup::Starts;
 use crate::summary::{Findings, Memories, Storm};
@@ -148,7 +150,9 @@ impl<'a> Stage<'a> {
             machine: Machine::here(&places.project),
             program_bytes: std::fs::metadata(&places.server)?.len(),
             costs: Vec::new(),
+            parses: Parses::measure()?,
             samples: Vec::new(),
+            paces: Vec::new(),
             storms: Vec::new(),
             starts: Vec::new(),
             memories: Vec::new(),
@@ -156,6 +160,7 @@ impl<'a> Stage<'a> {
         let mut record = Record::new(plan.out.as_deref())?;
         record.line("machine", &findings.machine)?;
         record.line("program_bytes", &findings.program_bytes)?;
+        record.line("parses", &findings.parses)?;
         let yard = Running::start(command, &places.kept.join("yard.log")).context("starting the yardstick")?;
         Ok(Self { plan, counters: Counters::probe(), yard, record, findings })
     }
@@ -168,9 +173,13 @@ impl<'a> Stage<'a> {
         let server = ground.start()?;
         tokio::time::sleep(REST).await;
         let idle = process::memory(server.pid());
-        let subject = Subject::meet(server.address, self.plan.durable_conns.into()).await?;
-        for round in 1..=self.plan.rounds {
-            self.round(&ground, &server, &subject, (round, chosen)).await?;
+        let subject = Subject::meet(server.address, self.plan.durable_conns.into(), ground.users).await?;
+        let fitting = chosen.iter().copied().filter(|cell| cell.fits(ground.users));
+        let (growing, steady): (Vec<Cell>, Vec<Cell>) = fitting.partition(|cell| cell.grows());
+        for cells in [steady, growing].into_iter().filter(|cells| !cells.is_empty()) {
+            for round in 1..=self.plan.rounds {
+                self.round(&ground, &server, &subject, (round, cells.as_slice())).await?;
+            }
         }
         tokio::time::sleep(REST).await;
         let (database, users) = (ground.backend, ground.users);
@@ -205,6 +214,12 @@ impl<'a> Stage<'a> {
             self.findings.samples.push(sample);
         }
         self.findings.costs.push(costs);
+        for cell in chosen.iter().copied().filter(|cell| cell.is_paced()) {
+            let probe = Probe { address, pid, database_pid, counters: &self.counters };
+            let pace = pace(&probe, subject, (ground, round, cell), self.plan).await;
+            self.record.line("pace", &pace)?;
+            self.findings.paces.push(pace);
+        }
         if chosen.contains(&Cell::Password) {
             // Two windows at once share one server: only their latencies mean something, so nothing is counted.
             let uncounted = Counters::Missing("two windows at once".to_owned());
@@ -239,6 +254,16 @@ async fn window(probe: &Probe<'_>, subject: &Subject, cell: Cell, plan: &Plan) -
         flows = warm;
     }
     probe.window(flows, plan.limits(cell)).await
+}
+
+/// What a cell's requests wait while few ask at an easy pace; what goes wrong stands in the window.
+async fn pace(probe: &Probe<'_>, subject: &Subject, (ground, round, cell): (&Ground, u32, Cell), plan: &Plan) -> Pace {
+    let few = Callers { reading: scim_pace::CALLERS, durable: scim_pace::CALLERS, password: scim_pace::CALLERS };
+    let window = match subject.ready(cell, few).await {
+        Ok(flows) => probe.window(flows, scim_pace::limits(Duration::from_millis(plan.millis))).await,
+        Err(error) => Window::failed(format!("{error:#}")),
+    };
+    Pace { database: ground.backend, users: ground.users, cell: cell.name(), round, window }
 }
 
 /// What token requests at an easy pace wait, without and with many people signing in.

@@ -6,6 +6,8 @@ use crate::ground::Backend;
 use crate::measure::{Sample, Window};
 use crate::micro::Costs;
 use crate::process::{Machine, Memory};
+use crate::scim_pace::Pace;
+use crate::scim_parse::Parses;
 use crate::startup::Starts;
 
 /// What a server's memory was like.
@@ -55,8 +57,12 @@ pub struct Findings {
     pub program_bytes: u64,
     /// The costs of signatures and hashes, one for each round.
     pub costs: Vec<Costs>,
+    /// What reading SCIM filters costs.
+    pub parses: Parses,
     /// The cells' samples.
     pub samples: Vec<Sample>,
+    /// Windows at an easy pace.
+    pub paces: Vec<Pace>,
     /// Sign-in storms.
     pub storms: Vec<Storm>,
     /// Start-up times.
@@ -88,6 +94,18 @@ impl Findings {
         let here = |sample: &&Sample| (sample.database, sample.users, sample.cell) == (database, users, cell);
         let samples: Vec<&Sample> = self.samples.iter().filter(here).collect();
         (!samples.is_empty()).then(|| Row::of(cell, &samples))
+    }
+
+    /// The milliseconds that a half and 99 of 100 of a cell's requests did not exceed at an easy pace; none where a
+    /// window failed.
+    pub fn pace(&self, (database, users): (Backend, u64), cell: &str) -> Option<[f64; 2]> {
+        let here = |pace: &&Pace| (pace.database, pace.users, pace.cell) == (database, users, cell);
+        let windows = || self.paces.iter().filter(here).map(|pace| &pace.window);
+        if windows().any(|window| window.failure.is_some()) {
+            return None;
+        }
+        let over = |pick: fn(&Window) -> u32| median(windows().map(|window| Some(f64::from(pick(window)) / 1e3)));
+        Some([over(|window| window.p50_us)?, over(|window| window.p99_us)?])
     }
 
     /// The median ratio of the storms of one ground.

@@ -1,4 +1,5 @@
-//! The world that is measured: one organisation with one known person, a group, roles, and five applications.
+//! The world that is measured: one organisation with one known person, a group, roles, five applications, and a
+//! directory that pushes people.
 //!
 //! Its secrets are fixed texts: the server that takes them lives for one run and listens on the loopback alone.
 
@@ -15,6 +16,19 @@ pub const PASSWORD: &str = "Tide7-Kq2mVx9dT";
 /// Where authorization answers go. It is never visited; https keeps it out of the rule for loopback redirects,
 /// which always ask for consent.
 pub const REDIRECT_URI: &str = "https://bench.example/callback";
+
+/// How many people the directory's groups have, in those databases that have as many.
+pub const GROUPS: [u64; 3] = [10, 1_000, 100_000];
+
+/// The token of the directory's client, as long as a minted one.
+pub fn directory_token() -> String {
+    format!("mst_{}", URL_SAFE_NO_PAD.encode(Sha256::digest("muster-bench directory")))
+}
+
+/// What the directory calls a group of so many.
+pub fn group_name(members: u64) -> String {
+    format!("Group of {members}")
+}
 
 /// An application of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,36 +9,34 @@ use moka::sync::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::config::scim::Scim;
 use crate::kernel::bucket::Bucket;
 use crate::kernel::id::ConnectionId;
 use crate::kernel::time::{SECOND, UnixMillis};
 
-/// So many requests a second …
-pub const PER_SECOND: u32 = 200;
-/// … and so many at once, after a pause.
-pub const BURST: u32 = 400;
-/// So many are worked on at a time …
-pub const AT_ONCE: usize = 16;
-/// … and those behind wait so long.
+/// Those who find all places taken wait so long.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A lane that nobody used for so long is forgotten.
 const IDLE: Duration = Duration::from_hours(1);
 
 /// The lanes of this node.
 #[derive(Clone, Debug)]
-pub struct Lanes(Cache<ConnectionId, Arc<Lane>>);
-
-impl Default for Lanes {
-    fn default() -> Self {
-        Self(Cache::builder().max_capacity(100_000).time_to_idle(IDLE).build())
-    }
+pub struct Lanes {
+    limits: Scim,
+    known: Cache<ConnectionId, Arc<Lane>>,
 }
 
 impl Lanes {
+    /// No lane yet; each will be as wide as the settings say.
+    #[must_use]
+    pub fn new(limits: &Scim) -> Self {
+        Self { limits: limits.clone(), known: Cache::builder().max_capacity(100_000).time_to_idle(IDLE).build() }
+    }
+
     /// A connection's lane.
     #[must_use]
     pub fn of(&self, connection: &ConnectionId) -> Arc<Lane> {
-        self.0.get_with_by_ref(connection, || Arc::new(Lane::new(PER_SECOND, BURST, AT_ONCE)))
+        self.known.get_with_by_ref(connection, || Arc::new(Lane::new(&self.limits)))
     }
 }
 
@@ -60,9 +58,9 @@ pub struct Throttled {
 }
 
 impl Lane {
-    fn new(per_second: u32, burst: u32, at_once: usize) -> Self {
-        let bucket = Mutex::new(Bucket::full(per_second, burst));
-        Self { bucket, places: Arc::new(Semaphore::new(at_once)), told_at: AtomicI64::new(0) }
+    fn new(limits: &Scim) -> Self {
+        let bucket = Mutex::new(Bucket::full(limits.requests_per_second, limits.burst));
+        Self { bucket, places: Arc::new(Semaphore::new(limits.in_flight)), told_at: AtomicI64::new(0) }
     }
 
     /// Waits for a place in the lane; it is given back when the permit is dropped.
@@ -93,9 +91,13 @@ mod tests {
 
     const NOON: UnixMillis = UnixMillis(1_000_000_000);
 
+    fn limits(requests_per_second: u32, burst: u32, in_flight: usize) -> Scim {
+        Scim { requests_per_second, burst, in_flight }
+    }
+
     #[tokio::test]
     async fn beyond_the_burst_a_request_is_told_when_to_come_again_and_the_first_of_a_storm_is_marked() {
-        let lane = Lane::new(1, 2, 16);
+        let lane = Lane::new(&limits(1, 2, 16));
         assert!(lane.enter(NOON).await.is_ok() && lane.enter(NOON).await.is_ok());
         assert_eq!(lane.enter(NOON).await.err(), Some(Throttled { retry_after: 1, is_first: true }));
         assert_eq!(lane.enter(NOON).await.err(), Some(Throttled { retry_after: 1, is_first: false }));
@@ -104,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_finds_all_places_taken_waits_until_one_is_free() {
-        let lane = Lane::new(100, 100, 1);
+        let lane = Lane::new(&limits(100, 100, 1));
         let first = lane.enter(NOON).await.unwrap();
         let second = lane.enter(NOON);
         tokio::pin!(second);
@@ -113,10 +115,14 @@ mod tests {
         assert!(second.await.is_ok());
     }
 
-    #[test]
-    fn each_connection_has_a_lane_of_its_own() {
-        let (lanes, one, other) = (Lanes::default(), ConnectionId::fresh(), ConnectionId::fresh());
+    #[tokio::test]
+    async fn each_connection_has_a_lane_of_its_own_as_wide_as_the_settings_say() {
+        let (one, other) = (ConnectionId::fresh(), ConnectionId::fresh());
+        let lanes = Lanes::new(&limits(1, 1, 1));
         assert!(Arc::ptr_eq(&lanes.of(&one), &lanes.of(&one)));
         assert!(!Arc::ptr_eq(&lanes.of(&one), &lanes.of(&other)));
+        assert!(lanes.of(&one).enter(NOON).await.is_ok());
+        assert!(lanes.of(&one).enter(NOON).await.is_err());
+        assert!(lanes.of(&other).enter(NOON).await.is_ok());
     }
 }

@@ -16,6 +16,7 @@ pub mod network;
 pub mod outbound;
 pub mod passwords;
 pub mod registration;
+pub mod scim;
 pub mod sessions;
 pub mod sms;
 mod source;
@@ -39,7 +40,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// The sections a file may have.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "http",
     "database",
     "keys",
@@ -47,6 +48,7 @@ const SECTIONS: [&str; 12] = [
     "sessions",
     "passwords",
     "registration",
+    "scim",
     "outbound",
     "dns",
     "mail",
@@ -75,6 +77,8 @@ pub struct Config {
     pub passwords: passwords::Passwords,
     /// Whether people may make accounts of their own.
     pub registration: registration::Registration,
+    /// How much a connection's client may ask.
+    pub scim: scim::Scim,
     /// What Muster may reach by itself.
     pub outbound: outbound::Outbound,
     /// Who is asked whether an e-mail domain is an organisation's own.
@@ -138,6 +142,7 @@ impl Config {
             sessions: settings.read("sessions", &mut faults),
             passwords: settings.read("passwords", &mut faults),
             registration: settings.read("registration", &mut faults),
+            scim: settings.read("scim", &mut faults),
             outbound: settings.read("outbound", &mut faults),
             dns: settings.read("dns", &mut faults),
             mail: settings.read("mail", &mut faults),
@@ -196,6 +201,7 @@ impl Config {
         self.tokens.check(faults);
         self.sessions.check(faults);
         self.passwords.check(faults);
+        self.scim.check(faults);
         self.outbound.check(faults);
         self.dns.check(faults);
         self.mail.check(faults);

@@ -12,7 +12,7 @@ use muster::app::{App, Parts};
 use muster::config::http::Http;
 use muster::config::passwords::Passwords;
 use muster::config::registration::Registration;
-use muster::config::{Config, database, dns, keys, log, mail, outbound, sessions, sms, tokens};
+use muster::config::{Config, database, dns, keys, log, mail, outbound, scim, sessions, sms, tokens};
 use muster::domain::change::{Actor, Change, Mode, NewUser, Receipt};
 use muster::domain::keys::Alg;
 use muster::domain::oidc::claims::Profile;
@@ -130,6 +130,7 @@ pub fn config(issuer: &str, folder: &Path, url: Option<String>) -> Config {
             ..Passwords::default()
         },
         registration: Registration::default(),
+        scim: scim::Scim::default(),
         outbound: outbound::Outbound { allow_hosts: vec!["127.0.0.1".to_owned()], ..outbound::Outbound::default() },
         dns: dns::Dns::default(),
         mail: mail::Mail::default(),
