@@ -23,6 +23,7 @@ use crate::outside::mail::{Mailer, SetUpError};
 use crate::outside::relying_party::{RelyingParty, RelyingPartyConfig, SendError};
 use crate::outside::sealer::Sealer;
 use crate::outside::sms::Sms;
+use crate::outside::upstream::Upstreams;
 use crate::store::db::Database;
 use crate::store::scim::requests::Logged;
 
@@ -44,6 +45,8 @@ pub struct Handles {
     pub hasher: Hasher,
     /// How applications are told.
     pub relying_party: RelyingParty,
+    /// The OpenID providers of connections.
+    pub upstream: Upstreams,
     /// What is known of e-mail domains.
     pub dns: Dns,
     /// How mail leaves.
@@ -132,6 +135,7 @@ impl App {
             keyring: Keyring::empty(),
             sealer: Sealer::new(parts.instance_key),
             hasher,
+            upstream: Upstreams::new(relying_party.clone()),
             relying_party,
             dns,
             mailer,

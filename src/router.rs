@@ -23,8 +23,9 @@ use crate::web::oidc::{
 use crate::web::operating;
 use crate::web::pages::{admin, consent, device, error, files, me, select_org, setup, sign_in};
 use crate::web::pages::{email, invite, my_invitations, my_password, my_profile, register};
-use crate::web::pages::{forgot, password_change, reset, welcome};
+use crate::web::pages::{forgot, identities, password_change, reset, upstream, upstream_trial, welcome};
 use crate::web::scim;
+use crate::web::upstream as providers;
 
 /// The routes over the handles, without what stands around every answer (`web::layers::wrap`).
 pub fn build(app: &App, stopping: CancellationToken) -> Router {
@@ -37,6 +38,7 @@ pub fn build(app: &App, stopping: CancellationToken) -> Router {
         .route("/api/v1/openapi.json", get(api::reference::openapi))
         .merge(applications(app))
         .merge(people(app))
+        .merge(customers_providers())
         .merge(operators())
         .merge(scim::routes(app))
         .fallback(error::not_found)
@@ -75,6 +77,9 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/forgot", get(forgot::get).post(forgot::post))
         .route("/reset/{secret}", get(reset::get).post(reset::post))
         .route("/welcome/{secret}", get(welcome::get).post(welcome::post))
+        .route("/upstream/{connection}/callback", get(upstream::callback))
+        .route("/upstream/{connection}/login", get(upstream::initiated))
+        .route("/upstream/test/{secret}", get(upstream_trial::trial).post(upstream_trial::begin_trial))
         .route("/select-org", post(select_org::post))
         .route("/consent", post(consent::post))
         .route(discovery::DEVICE, get(device::get).post(device::post))
@@ -88,6 +93,7 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/me/password", get(my_password::get).post(my_password::post))
         .route("/me/profile", get(my_profile::get).post(my_profile::post))
         .route("/me/invitations", get(my_invitations::get).post(my_invitations::post))
+        .route(upstream::IDENTITIES, get(identities::get).post(identities::post))
         .route("/invite/{secret}", get(invite::get).post(invite::post))
         .route("/email/{secret}", get(email::get).post(email::post))
         .route("/register", get(register::get).post(register::post))
@@ -102,6 +108,7 @@ fn people(app: &App) -> Router<Rooms> {
 /// For administrators of an organisation, in their browsers.
 fn administrators_pages() -> Router<Rooms> {
     Router::new()
+        .merge(pages_of_groups_and_keys())
         .route("/o/{slug}/admin", get(admin::root))
         .route("/o/{slug}/admin/people", get(admin::people::get))
         .route("/o/{slug}/admin/people/register", get(admin::register::get).post(admin::register::post))
@@ -111,6 +118,19 @@ fn administrators_pages() -> Router<Rooms> {
         .route("/o/{slug}/admin/people/invite/send", post(admin::invite::send))
         .route("/o/{slug}/admin/people/download", post(admin::download::post))
         .route("/o/{slug}/admin/people/{member}/registered", get(admin::register::registered))
+        .route("/o/{slug}/admin/people/{member}", get(admin::person::account))
+        .route("/o/{slug}/admin/people/{member}/roles", get(admin::person::roles).post(admin::person::change_roles))
+        .route("/o/{slug}/admin/people/{member}/groups", get(admin::person::groups).post(admin::person::set_groups))
+        .route(
+            "/o/{slug}/admin/people/{member}/projects",
+            get(admin::person::projects).post(admin::person::leave_project),
+        )
+        .route("/o/{slug}/admin/people/{member}/applications", get(admin::person::applications))
+        .route("/o/{slug}/admin/people/{member}/keys", get(admin::person::keys))
+        .route(
+            "/o/{slug}/admin/people/{member}/sessions",
+            get(admin::person::sessions).post(admin::person::end_sessions),
+        )
         .route("/o/{slug}/admin/people/{member}/link", post(admin::people::send_link))
         .route("/o/{slug}/admin/invitations", get(admin::invitations::get))
         .route("/o/{slug}/admin/invitations/{invitation}/resend", post(admin::invitations::resend))
@@ -118,6 +138,33 @@ fn administrators_pages() -> Router<Rooms> {
             "/o/{slug}/admin/invitations/{invitation}/cancel",
             get(admin::invitations::ask_cancel).post(admin::invitations::cancel),
         )
+}
+
+/// For those who keep an organisation's groups, and look at its access keys.
+fn pages_of_groups_and_keys() -> Router<Rooms> {
+    use admin::groups::{get as all, members, removal, roles, settings, wizard};
+    Router::new()
+        .route("/o/{slug}/admin/groups", get(all))
+        .route("/o/{slug}/admin/groups/new", get(wizard::get).post(wizard::post))
+        .route("/o/{slug}/admin/groups/{group}/new/permissions", get(wizard::permissions).post(wizard::give))
+        .route("/o/{slug}/admin/groups/{group}/new/members", get(wizard::people).post(wizard::add))
+        .route("/o/{slug}/admin/groups/{group}", get(members::get))
+        .route("/o/{slug}/admin/groups/{group}/members", get(members::get).post(members::post))
+        .route("/o/{slug}/admin/groups/{group}/members/remove", post(removal::post))
+        .route("/o/{slug}/admin/groups/{group}/permissions", get(roles::get).post(roles::post))
+        .route("/o/{slug}/admin/groups/{group}/permissions/remove", post(roles::remove))
+        .route("/o/{slug}/admin/groups/{group}/settings", get(settings::get).post(settings::post))
+        .route("/o/{slug}/admin/groups/{group}/delete", get(settings::ask_delete).post(settings::delete))
+        .route("/o/{slug}/admin/access-keys", get(admin::access_keys::get))
+}
+
+/// For customers' own identity providers: what they say, and the key that they ask for. No session is read.
+fn customers_providers() -> Router<Rooms> {
+    Router::new()
+        .route("/upstream/{connection}/jwks", get(providers::jwks::get))
+        .route("/upstream/{connection}/logout", post(providers::logout::post))
+        .route("/upstream/{connection}/events", post(providers::events::post))
+        .route("/upstream/{connection}/revocation", post(providers::revocation::post))
 }
 
 /// For those who run it.

@@ -94,6 +94,18 @@ pub const KINDS: &[&str] = &[
     "domain.add",
     "domain.verify",
     "domain.remove",
+    "domain.set_connection",
+    "sign_in.put",
+    "sign_in.set_stage",
+    "sign_in.pass_test",
+    "sign_in.remove",
+    "mapping.set",
+    "user.come_through",
+    "user.set_upstream",
+    "identity.link",
+    "identity.unlink",
+    "session.end_upstream",
+    "member.set_break_glass",
     OWNER_BARRED,
 ];
 

@@ -10,6 +10,7 @@ use super::access::difference::Held;
 use super::access::{Binding, Policy, Role, Scope, Verdict};
 use super::alert::Rule;
 use super::connection::{ConnectionState, NewConnection, NewScimCredential};
+use super::federation::{CameThrough, Ended as EndedUpstream, Mapping, NewSignIn, Stage, Upstream};
 use super::language::Language;
 use super::mail::NewLink;
 use super::oauth::application::Application;
@@ -20,7 +21,7 @@ use super::settings::OrgSettings;
 use super::source::Source;
 use crate::kernel::id::{
     AccessKeyId, AdoptionId, AlertId, ApplicationId, BindingId, BundleId, ChangeId, ConnectionId, DomainId, EntryId,
-    GroupId, InvitationId, MembershipId, OrgId, ProjectId, RoleId, ScimCredentialId, SessionId, UserId,
+    GroupId, IdentityId, InvitationId, MembershipId, OrgId, ProjectId, RoleId, ScimCredentialId, SessionId, UserId,
 };
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
@@ -342,6 +343,30 @@ pub enum Change {
     VerifyDomain { org: OrgId, domain: DomainId },
     /// Takes an e-mail domain away.
     RemoveDomain { org: OrgId, domain: DomainId },
+    /// Says which connection the people of a verified domain sign in through; `None` leaves it to the organisation's only one.
+    SetDomainConnection { org: OrgId, domain: DomainId, connection: Option<ConnectionId> },
+    /// Sets a connection's sign-in up, or anew. What concerns who the provider is makes it a draft again.
+    PutSignIn(Box<NewSignIn>),
+    /// Opens a connection's sign-in to people, or closes it.
+    SetSignInStage { org: OrgId, connection: ConnectionId, stage: Stage },
+    /// Notes that somebody came through in a trial, with the set-up of this revision.
+    PassSignInTest { org: OrgId, connection: ConnectionId, revision: i64 },
+    /// Takes a connection's sign-in away. What came through it ends; its people and their identities stay.
+    RemoveSignIn { org: OrgId, connection: ConnectionId },
+    /// Replaces the rules by which a connection's people come into groups; everybody's place is worked out again at once.
+    SetMapping { org: OrgId, connection: ConnectionId, mapping: Box<Mapping> },
+    /// Somebody came through a connection's sign-in: the account is made, taken over, or brought up to date.
+    SignInThrough(Box<CameThrough>),
+    /// The person says that somebody upstream is they, having proven both in one browser.
+    LinkIdentity { org: OrgId, connection: ConnectionId, user: UserId, identity: IdentityId, upstream: Upstream },
+    /// Forgets who somebody is upstream; what came through it ends.
+    UnlinkIdentity { org: OrgId, user: UserId, identity: IdentityId },
+    /// The provider says that sessions are over: what came through them ends.
+    EndUpstream { org: OrgId, connection: ConnectionId, ended: EndedUpstream },
+    /// The provider says at `at` that an account is disabled there, or is not any more.
+    SetUpstreamAccount { org: OrgId, connection: ConnectionId, user: UserId, active: bool, at: UnixMillis },
+    /// Lets a local administrator sign in with a password though a connection is enforced, or no longer.
+    SetBreakGlass { org: OrgId, member: MembershipId, on: bool },
     /// Uses the one-time link up that makes the first operator; refused once an operator exists.
     UseSetupLink { link: Digest },
 }

@@ -88,6 +88,8 @@ templates! {
     KeyExpiring = "key_expiring",
     /// A token of a connection's SCIM client ends soon.
     ScimTokenExpiring = "scim_token_expiring",
+    /// A connection's identity provider keeps failing.
+    ConnectionFailing = "connection_failing",
     /// The person was removed from an organisation.
     Removed = "removed",
     /// The account or the membership was suspended.

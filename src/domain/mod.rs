@@ -10,6 +10,7 @@ pub mod apply_file;
 pub mod audit;
 pub mod change;
 pub mod connection;
+pub mod federation;
 pub mod granted;
 pub mod keys;
 pub mod language;

@@ -2,11 +2,14 @@
 //!
 //! Each page posts back here with the sealed request; nothing is kept in the database before the code.
 
+mod place;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use self::place::{Chosen, choose_org, sign_in_again};
 use super::{Fault, device, end_sessions};
 use crate::app::App;
 use crate::domain::access::Holder;
@@ -19,14 +22,14 @@ use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::scope;
 use crate::domain::oidc::id_token;
 use crate::domain::oidc::prompt::{Need, Prompt, decide};
-use crate::kernel::id::{ApplicationId, EntryId, FamilyId, MembershipId, OrgId, UserId};
+use crate::kernel::id::{ApplicationId, ConnectionId, EntryId, FamilyId, MembershipId, OrgId, UserId};
 use crate::kernel::secret::{Digest, Secret};
 use crate::kernel::time::{MINUTE, SECOND, UnixMillis};
 use crate::store::cookies::Facts;
 use crate::store::db::{Conn, Tx};
-use crate::store::memberships::{self, Entrance};
+use crate::store::memberships::Entrance;
 use crate::store::sessions::{self, NewEntry, Stay};
-use crate::store::{codes, consents, orgs, picture, sign_ins, users};
+use crate::store::{codes, consents, picture, sign_ins, users};
 
 /// A request in progress: what travels, sealed, from page to page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +52,8 @@ pub struct Pending {
 pub enum Step {
     /// The sign-in page.
     SignIn,
+    /// A sign-in at the provider of a connection, without a page before.
+    Upstream(ConnectionId),
     /// The page that asks for the organisation.
     SelectOrg(Vec<Choice>),
     /// The consent page.
@@ -89,6 +94,13 @@ fn refuse(code: ErrorCode, description: &str) -> Step {
     Step::Refuse(OAuthError::new(code, description))
 }
 
+/// Whether the person must prove themselves anew for a request, so that a provider must say that they did: an earlier
+/// proof at the provider would be as old as the session that isn't enough.
+#[must_use]
+pub fn wants_fresh(request: &AuthorizationRequest) -> bool {
+    request.prompt.contains(&Prompt::Login) || request.max_age.is_some()
+}
+
 /// What the request needs next, given the browser's session and the address that it asks from.
 ///
 /// # Errors
@@ -105,9 +117,9 @@ pub async fn step(
     let need = decide(&request.prompt, request.max_age, pending.started, session.map(|facts| facts.auth_time), now);
     match (need, session) {
         (Need::Refuse(code), _) => Ok(refuse(code, "the person must sign in")),
-        (Need::SignIn, _) => Ok(Step::SignIn),
-        (Need::Nothing, None) if request.is_silent() => Ok(refuse(ErrorCode::LoginRequired, "the person must sign in")),
-        (Need::Nothing, None) => Ok(Step::SignIn),
+        (Need::SignIn, _) | (Need::Nothing, None) => {
+            sign_in_again(&mut app.db.read().await?, pending, application).await
+        }
         (Need::Nothing, Some(facts)) => with_session(app, pending, application, facts, address.parse().ok()).await,
     }
 }
@@ -137,13 +149,13 @@ async fn with_session(
         return Ok(refuse(ErrorCode::AccessDenied, "the requested authentication level can not be reached"));
     }
     let mut conn = app.db.read().await?;
-    let entrance = match choose_org(app, &mut conn, pending, application, (facts, address)).await? {
+    let entrance = match choose_org(app, &mut conn, place::Visit { pending, application, facts, address }).await? {
         Chosen::Org(entrance) => Some(entrance),
         Chosen::None => None,
         Chosen::Step(step) => return Ok(step),
     };
     if entrance.as_ref().is_some_and(|entrance| stale_here(entrance, facts, pending, app.now())) {
-        return Ok(sign_in_again(request));
+        return sign_in_again(&mut conn, pending, application).await;
     }
     let ask = if let Some(waiting) = &pending.device {
         // Whatever was allowed before: no device is let in by somebody who hasn't seen that it asks.
@@ -159,10 +171,6 @@ async fn with_session(
         return Ok(Step::Consent(Box::new(asked(app, &mut conn, request, entrance.as_deref(), &facts.user).await?)));
     }
     issue_code(app, &mut conn, pending, application, (facts, entrance)).await
-}
-
-fn sign_in_again(request: &AuthorizationRequest) -> Step {
-    if request.is_silent() { refuse(ErrorCode::LoginRequired, "the person must sign in") } else { Step::SignIn }
 }
 
 /// Whether the session stood idle, or lives, for longer than the organisation allows; a sign-in for this request mends it.
@@ -185,77 +193,6 @@ fn must_ask(pending: &Pending, application: &Application, known: Option<&scope::
         return true;
     }
     !application.trusted && !known.is_some_and(|known| pending.request.scope.is_subset(known))
-}
-
-enum Chosen {
-    Org(Box<Entrance>),
-    None,
-    Step(Step),
-}
-
-/// The organisation that the person acts for: one of which they are an active member, and which lets them use this
-/// application from this address.
-async fn choose_org(
-    app: &App,
-    conn: &mut Conn,
-    pending: &Pending,
-    application: &Application,
-    who: (&Facts, Option<IpAddr>),
-) -> Result<Chosen, Fault> {
-    let (facts, address) = who;
-    let denied = |reason: &str| Chosen::Step(refuse(ErrorCode::AccessDenied, reason));
-    let named = match (&application.org, &pending.request.organization, &pending.org) {
-        (Some(org), _, _) => Some(Some(org.clone())),
-        (None, Some(text), _) => Some(find_org(conn, text).await?),
-        (None, None, Some(org)) => Some(Some(org.clone())),
-        (None, None, None) => None,
-    };
-    if let Some(named) = named {
-        let entrance = match named {
-            Some(org) => memberships::entrance(conn, &facts.user, &org).await?,
-            None => None,
-        };
-        return Ok(match entrance {
-            Some(entrance) => match entrance.admit(&application.id, address) {
-                Ok(()) => Chosen::Org(Box::new(entrance)),
-                Err(reason) => denied(reason),
-            },
-            // Not a member, and no such organisation: one answer.
-            None => denied("not a member of the organisation"),
-        });
-    }
-    let all = memberships::entrances(conn, &facts.user).await?;
-    if all.is_empty() {
-        return Ok(if application.allow_no_org { Chosen::None } else { denied("not a member of any organisation") });
-    }
-    let mut reason = "";
-    let mut all: Vec<Entrance> = all
-        .into_iter()
-        .filter(|entrance| entrance.admit(&application.id, address).inspect_err(|why| reason = *why).is_ok())
-        .collect();
-    match all.len() {
-        0 => Ok(denied(reason)),
-        1 => Ok(all.pop().map_or(Chosen::None, |one| Chosen::Org(Box::new(one)))),
-        _ if pending.request.is_silent() => {
-            Ok(Chosen::Step(refuse(ErrorCode::InteractionRequired, "the person must choose an organisation")))
-        }
-        _ => {
-            let mut choices = Vec::new();
-            for entrance in all {
-                let roles = roles_in(app, conn, &entrance, &facts.user).await?.join(", ");
-                let Entrance { org: id, name, slug, .. } = entrance;
-                choices.push(Choice { id, name, slug, roles });
-            }
-            Ok(Chosen::Step(Step::SelectOrg(choices)))
-        }
-    }
-}
-
-async fn find_org(conn: &mut Conn, text: &str) -> Result<Option<OrgId>, sqlx::Error> {
-    if let Ok(id) = text.parse::<OrgId>() {
-        return Ok(Some(id));
-    }
-    Ok(orgs::by_slug(conn, text).await?.map(|org| org.id))
 }
 
 async fn roles_in(app: &App, conn: &mut Conn, entrance: &Entrance, user: &UserId) -> Result<Vec<String>, sqlx::Error> {
@@ -300,7 +237,7 @@ async fn issue_code(
     let existing = match sessions::stay(conn, &facts.id, entrance.as_ref().map(|e| &e.org), now).await? {
         Stay::Live(entry) => Some(entry),
         // What was ended here stays so, though the browser's session lives on elsewhere: until the next sign-in.
-        Stay::Ended(at) if facts.auth_time <= at => return Ok(sign_in_again(request)),
+        Stay::Ended(at) if facts.auth_time <= at => return sign_in_again(conn, pending, application).await,
         Stay::Ended(_) | Stay::None => None,
     };
     let opening = existing.is_none().then(|| Opening::new(app, facts, entrance.as_deref(), now));
@@ -328,7 +265,7 @@ async fn issue_code(
     }
     Ok(match opened {
         // The browser's session was ended meanwhile.
-        Opened::SessionOver => Step::SignIn,
+        Opened::SessionOver => return sign_in_again(conn, pending, application).await,
         Opened::TooLate => refuse(ErrorCode::ExpiredToken, "the code has expired or was used"),
         Opened::Alone | Opened::InsteadOfOthers if pending.device.is_some() => Step::Allowed,
         Opened::Alone | Opened::InsteadOfOthers => Step::Done(code),

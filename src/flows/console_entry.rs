@@ -7,6 +7,7 @@
 //! has ended. Idle is measured by the console's own use: whatever else is done in the browser keeps no console open.
 
 use super::authorize::{Opened, Opening, note_sign_in};
+use super::federation::{Opens, opens};
 use crate::app::App;
 use crate::kernel::id::EntryId;
 use crate::kernel::time::{MINUTE, UnixMillis};
@@ -24,11 +25,15 @@ pub enum Way {
 }
 
 /// Lets a member in who is signed in: with the entry that the session has in the organisation, or with a new one. That the
-/// membership stands, and admits them, was judged before.
+/// membership stands, and admits them, was judged before. A session that came through a connection of another
+/// organisation opens nothing here, nor one that did not come through the connection that this one enforces.
 ///
 /// # Errors
 /// The database's: then nobody gets in.
 pub async fn enter(app: &App, facts: &Facts, entrance: &Entrance) -> Result<Way, sqlx::Error> {
+    if opens(facts.through.as_ref(), entrance) != Opens::Yes {
+        return Ok(Way::SignIn);
+    }
     let now = app.now();
     let newest = console_entries::newest(&mut app.db.read().await?, &facts.id, &entrance.org).await?;
     match judge(newest.as_ref(), entrance, facts.auth_time, now) {
@@ -135,6 +140,8 @@ mod tests {
             settings: OrgSettings::default(),
             restricted_to: None,
             last_sign_in_at: None,
+            enforced: None,
+            break_glass: false,
         }
     }
 

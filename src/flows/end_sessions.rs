@@ -11,8 +11,9 @@ use crate::kernel::id::{
 use crate::kernel::time::UnixMillis;
 use crate::store::access_edit::Settled;
 use crate::store::db::{Result, Tx};
+use crate::store::federation;
 use crate::store::sessions::{self, EndedEntry, Farewell};
-use crate::store::{applications, other_sessions, outbox};
+use crate::store::{applications, other_sessions, outbox, sessions_through};
 
 /// What a change ends, and sends, besides what follows from the members whom it touched.
 #[derive(Debug, Default)]
@@ -25,6 +26,16 @@ pub struct Aside {
     pub applications: BTreeSet<ApplicationId>,
     /// Single session entries.
     pub entries: Vec<EndedEntry>,
+    /// Entries that were ended already as what came through a connection, and the families that were.
+    pub ended: Vec<EndedEntry>,
+    /// Whom to tell of those families.
+    pub farewells: Vec<Farewell>,
+    /// Organisations that have people come through a connection from now on: what did not, ends.
+    pub enforced: BTreeMap<OrgId, ConnectionId>,
+    /// Accounts that are made together with a break-glass membership.
+    pub break_glass: BTreeSet<UserId>,
+    /// Whether somebody who came through a connection is turned away, and only loses what its mapping gave.
+    pub turned_away: bool,
     /// The connection that asks, if one does: it may write what it owns.
     pub connection: Option<ConnectionId>,
     /// Whether Muster or a connection takes people away: then the owner is not spared.
@@ -69,11 +80,35 @@ pub async fn after_change(
         families.extend(sessions::end_families_of_entries(tx, &ended, "session_ended", now).await?);
         entries.extend(ended);
     }
+    families.extend(sessions::end_families_of_entries(tx, &aside.ended, "session_ended", now).await?);
+    entries.extend(aside.ended.iter().cloned());
+    families.extend(aside.farewells.iter().cloned());
+    for (org, connection) in &aside.enforced {
+        let (ended, farewells) = not_through(tx, org, connection, now).await?;
+        entries.extend(ended);
+        families.extend(farewells);
+    }
     for application in &aside.applications {
         families.extend(sessions::end_families_of_application(tx, application, now).await?);
     }
     let (ended, told) = finish(tx, Some(change), entries, families, now).await?;
     Ok((Ended { access_keys: settled.access_keys, ..ended }, told))
+}
+
+/// Ends what is open in an organisation and did not come through the connection that it enforces; what is offline too.
+/// Those who may come in without it keep theirs.
+async fn not_through(
+    tx: &mut Tx,
+    org: &OrgId,
+    connection: &ConnectionId,
+    now: UnixMillis,
+) -> Result<(Vec<EndedEntry>, Vec<Farewell>)> {
+    let spare = federation::break_glass_of(tx, org).await?;
+    let ended = sessions_through::end_entries_not_through(tx, org, connection, &spare, now).await?;
+    let mut families =
+        sessions_through::end_families_not_through(tx, (org, connection), &spare, "not_through", now).await?;
+    families.extend(sessions::end_families_of_entries(tx, &ended, "not_through", now).await?);
+    Ok((ended, families))
 }
 
 /// Ends what an account has open but for one browser session: the other sessions, every family that did not come from

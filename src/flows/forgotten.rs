@@ -106,6 +106,9 @@ async fn send(app: &App, candidate: &Candidate, by: By, origin: &Origin) {
 async fn link_for(app: &App, candidate: &Candidate, by: By) -> Result<Option<(UserId, NewLink)>, sqlx::Error> {
     let mut conn = app.db.read().await?;
     let Some(user) = users::find(&mut conn, &candidate.id).await? else { return Ok(None) };
+    if candidate.barred {
+        return Ok(None); // the organisation has its people sign in elsewhere
+    }
     let link = match candidate.state {
         UserState::Active if user.source.connection().is_none() => {
             let Some(to) = address(&user, by) else { return Ok(None) };

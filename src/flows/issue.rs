@@ -83,7 +83,7 @@ pub async fn access_claims(
         put_default_project(conn, org, &mut claims.roles, &held.projects, left_out).await?;
     }
     if granted.scopes.contains(scope::GROUPS) {
-        let names = groups::names_of_member(conn, &standing.id).await?;
+        let names = groups::names_of_member(conn, &standing.id, app.now()).await?;
         if !names.is_empty() {
             put_or_point(app, &mut claims.roles, "groups", names.into(), application.claims_budget);
         }

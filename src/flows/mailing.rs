@@ -100,6 +100,7 @@ const fn page_of(template: Template) -> Option<&'static str> {
         | Template::KeyCreated
         | Template::KeyExpiring
         | Template::ScimTokenExpiring
+        | Template::ConnectionFailing
         | Template::Suspended
         | Template::OwnershipReceived
         | Template::OwnershipGiven => Some("/me"),

@@ -3,6 +3,7 @@
 pub mod accept_invitation;
 pub mod accept_token;
 pub mod access_key;
+pub mod adoptable;
 pub mod alarm;
 pub mod apply_file;
 pub mod audit;
@@ -18,6 +19,7 @@ pub mod domains;
 pub mod end_sessions;
 pub mod exchange_code;
 pub mod export;
+pub mod federation;
 pub mod find_application;
 pub mod forgotten;
 pub mod give_password;

@@ -74,6 +74,7 @@ pub struct Attempt {
 
 /// What a sign-in comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each sign-in, and taken apart at once")]
 pub enum Answer {
     /// The one refusal for every reason.
     Refused,
@@ -140,6 +141,8 @@ pub async fn with_password(app: &App, attempt: Attempt) -> Result<Answer, Fault>
         let mut conn = app.db.read().await?;
         the_one_meant(&mut conn, &attempt.identifier, &attempt.context).await?
     };
+    // Whose organisation has its people sign in elsewhere is as good as unknown here.
+    let chosen = chosen.filter(|user| !user.barred);
     let usable = chosen.clone().filter(|user| user.state == UserState::Active && !user.counter.locked(now));
     let stored = usable.as_ref().and_then(|user| user.password.clone());
     let password = as_hashed(&attempt.password);
@@ -201,6 +204,7 @@ pub(super) fn session(app: &App, user: UserId, with: (&str, &str), now: UnixMill
         expires_at: now.plus(app.session_absolute()),
         last_used_at: None,
         password_at: Some(set_at),
+        through: None,
     }
 }
 
@@ -391,6 +395,7 @@ mod tests {
             must_change: false,
             counter: Counter::default(),
             password_at: UnixMillis(0),
+            barred: false,
         }
     }
 

@@ -26,6 +26,15 @@ pub async fn sign_out(app: &App, session: &SessionId) -> Result<Ended, sqlx::Err
     ended
 }
 
+/// Whether a browser session is there still: what somebody's own sign-in changed may have ended it a moment ago.
+///
+/// # Errors
+/// The database's.
+pub async fn is_live(app: &App, facts: &Facts) -> Result<bool, sqlx::Error> {
+    let mine = sessions::of_user(&mut app.db.read().await?, &facts.user, app.now()).await?;
+    Ok(mine.iter().any(|listed| listed.id == facts.id))
+}
+
 /// Ends one session of a person; false when the person has no such session.
 ///
 /// # Errors

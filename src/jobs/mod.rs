@@ -8,6 +8,7 @@ mod outbox;
 mod reminders;
 mod sweep;
 pub mod unused;
+mod upstream_events;
 
 use std::future::Future;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub fn start(app: &App, stop: CancellationToken) -> TaskTracker {
     tracker.spawn(outbox::run(app.clone(), stop.clone()));
     tracker.spawn(keys::run(app.clone(), stop.clone()));
     tracker.spawn(domains::run(app.clone(), stop.clone()));
+    tracker.spawn(upstream_events::run(app.clone(), stop.clone()));
     tracker.spawn(every(Duration::from_mins(1), stop.clone(), app.clone(), held::decide));
     tracker.spawn(every(Duration::from_mins(5), stop.clone(), app.clone(), credentials::warn));
     tracker.spawn(every(Duration::from_secs(1), stop.clone(), app.clone(), sweep::windows));

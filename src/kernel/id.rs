@@ -126,6 +126,12 @@ ids! {
     AdoptionId = "ado_";
     /// An e-mail domain of an organisation.
     DomainId = "dom_";
+    /// Who somebody is at a connection's provider: issuer and subject, linked to an account.
+    IdentityId = "idn_";
+    /// A sign-in through a connection that is under way.
+    UpstreamFlowId = "ufl_";
+    /// A line of the log of sign-ins through connections.
+    SignInLogId = "sil_";
 }
 
 #[cfg(test)]

@@ -290,7 +290,7 @@ impl Set {
 }
 
 /// RFC 7515 §4.1.9: a media type whose `application/` may be left out, compared without regard to case.
-fn same_type(given: &str, wanted: &str) -> bool {
+pub(super) fn same_type(given: &str, wanted: &str) -> bool {
     const PREFIX: &str = "application/";
     let short = match given.get(..PREFIX.len()) {
         Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => &given[PREFIX.len()..],

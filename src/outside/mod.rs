@@ -16,4 +16,5 @@ pub mod mail;
 pub mod relying_party;
 pub mod sealer;
 pub mod sms;
+pub mod upstream;
 pub mod webhook;

@@ -1,8 +1,9 @@
-//! Posting to relying parties (back-channel logout, OpenID Connect Back-Channel Logout 1.0 §2.5) and to webhooks: one
-//! form or one JSON text, one status, nothing else.
+//! Requests to other people's servers. To relying parties (back-channel logout, OpenID Connect Back-Channel Logout 1.0
+//! §2.5) and webhooks: one form or one JSON text, one status, nothing else. To connections' providers: a whole answer.
 //!
-//! No redirects, no proxy, no cookies; five seconds in all; the body is read up to 64 KiB and thrown away. Hosts
-//! that the operator lists are trusted with http and with any address; all others get https and [`guard`].
+//! No redirects, no proxy, no cookies; five seconds in all; a body that nobody asked for is read up to 64 KiB and
+//! thrown away. Hosts that the operator lists are trusted with http and with any address; all others get https and
+//! [`guard`].
 //!
 //! # Why
 //! The HTTP library asks the resolver only for names, so a literal address is tested here and a name at the moment
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use openidconnect::{HttpRequest, HttpResponse};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
@@ -55,6 +57,9 @@ pub enum SendError {
     /// No connection, no TLS, or no valid HTTP.
     #[error("the other side could not be reached")]
     Unreachable,
+    /// The answer is larger than the caller reads.
+    #[error("the answer is too large")]
+    TooLarge,
     /// The certificates in the configuration are not PEM, or there is no TLS to be had.
     #[error("the certificates for outgoing requests cannot be used")]
     Certificates,
@@ -120,6 +125,38 @@ impl RelyingParty {
             request = request.header(*name, *value);
         }
         status(request.body(json)).await
+    }
+
+    /// Sends a request and gives the whole answer, whatever its status, if it has no more bytes than that and comes in
+    /// time. A redirect is an answer like any other.
+    ///
+    /// # Errors
+    /// As [`RelyingParty::post_form`]; [`SendError::TooLarge`].
+    pub async fn fetch(
+        &self,
+        request: HttpRequest,
+        most_bytes: usize,
+        timeout: Duration,
+    ) -> Result<HttpResponse, SendError> {
+        let (url, client) = self.admit(&request.uri().to_string())?;
+        let (parts, body) = request.into_parts();
+        let request = client.request(parts.method, url).headers(parts.headers).timeout(timeout).body(body);
+        let mut answer = request.send().await.map_err(|failed| why(&failed))?;
+        let most = u64::try_from(most_bytes).unwrap_or(u64::MAX);
+        if answer.content_length().is_some_and(|told| told > most) {
+            return Err(SendError::TooLarge);
+        }
+        let mut whole = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|failed| why(&failed))? {
+            if whole.len() + chunk.len() > most_bytes {
+                return Err(SendError::TooLarge);
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        let mut response = HttpResponse::new(whole);
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
     }
 
     /// Whether a URL may be called, as far as can be said without asking for its name's addresses: those are looked at
@@ -324,6 +361,32 @@ mod tests {
         let request = task.await.unwrap();
         assert!(request.ends_with("\r\n\r\n{\"a\": \"ü\"}") && request.contains("webhook-id: out_1\r\n"), "{request}");
         assert!(request.contains("content-type: application/json\r\n"), "{request}");
+    }
+
+    /// What comes of fetching from a listed server up to so many bytes.
+    async fn fetched(answer: &str, most: usize) -> Result<HttpResponse, SendError> {
+        let (port, _task) = server(Some(answer.to_owned())).await;
+        let request = openidconnect::http::Request::post(format!("http://127.0.0.1:{port}/a?b=c"));
+        let request = request.header("x-one", "1").body(b"{}".to_vec()).unwrap();
+        allowing(&["127.0.0.1"]).fetch(request, most, Duration::from_secs(5)).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_back_whole_or_not_at_all() {
+        let sized = "HTTP/1.1 400 Bad\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\nwhat";
+        let open = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nwhat";
+        let found = fetched(sized, 4).await.unwrap();
+        assert_eq!((found.status().as_u16(), found.body().as_slice()), (400, b"what".as_slice()));
+        assert_eq!(found.headers()[CONTENT_TYPE], "text/plain");
+        assert_eq!(fetched(open, 4).await.unwrap().body(), b"what");
+        for answer in [sized, open] {
+            assert_eq!(fetched(answer, 3).await.err(), Some(SendError::TooLarge));
+        }
+        let away = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(fetched(away, 4).await.unwrap().status().as_u16(), 302);
+        let inside = openidconnect::http::Request::get("https://10.0.0.1/").body(Vec::new()).unwrap();
+        let refused = allowing(&[]).fetch(inside, 4, Duration::from_secs(5)).await;
+        assert_eq!(refused.err(), Some(SendError::Refused));
     }
 
     #[test]

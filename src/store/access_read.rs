@@ -31,7 +31,8 @@ impl Record for Given {
     }
 }
 
-/// The bindings that reach a member, directly or through a group, live or not.
+/// The bindings that reach a member, directly or through a group, live or not. One that comes through a group ends with
+/// the member's place in it, if that is sooner.
 ///
 /// # Errors
 /// The database's.
@@ -41,7 +42,8 @@ pub async fn reaching(conn: &mut Conn, member: &MembershipId) -> Result<Vec<Give
            b.created_by, b.created_at, CAST(NULL AS TEXT), CAST(NULL AS BIGINT)
          FROM bindings b WHERE b.membership_id = $1
          UNION ALL
-         SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before, b.not_after,
+         SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before,
+           CASE WHEN g.expires_at < b.not_after THEN g.expires_at ELSE b.not_after END,
            b.created_by, b.created_at, g.created_by, g.created_at
          FROM group_members g JOIN bindings b ON b.group_id = g.group_id WHERE g.membership_id = $1",
     )

@@ -133,7 +133,8 @@ pub async fn managers(conn: &mut Conn, org: &OrgId, at: UnixMillis, most: i64) -
              LEFT JOIN group_members e ON e.group_id = b.group_id
              JOIN memberships m ON m.id = COALESCE(b.membership_id, e.membership_id)
              JOIN users u ON u.id = m.user_id
-             WHERE b.org_id = $1 AND b.role IN ('iam.admin', 'org.admin') AND b.scope = 'org' AND b.not_before <= $2
+             WHERE b.org_id = $1 AND b.role IN ('iam.admin', 'org.admin')
+               AND (e.expires_at IS NULL OR e.expires_at > $2) AND b.scope = 'org' AND b.not_before <= $2
                AND b.not_after > $2 AND m.org_id = $1 AND m.state = 'active' AND u.state = 'active'
                AND u.project_id IS NULL AND u.email IS NOT NULL AND u.email <> ''
              UNION
@@ -160,7 +161,8 @@ pub async fn addresses_of_admins(conn: &mut Conn, org: &OrgId, at: UnixMillis, m
              LEFT JOIN group_members e ON e.group_id = b.group_id
              JOIN memberships m ON m.id = COALESCE(b.membership_id, e.membership_id)
              JOIN users u ON u.id = m.user_id
-             WHERE b.org_id = $1 AND b.role = 'alert.admin' AND b.scope = 'org' AND b.not_before <= $2
+             WHERE b.org_id = $1 AND b.role = 'alert.admin'
+               AND (e.expires_at IS NULL OR e.expires_at > $2) AND b.scope = 'org' AND b.not_before <= $2
                AND b.not_after > $2 AND m.org_id = $1 AND m.state = 'active' AND u.state = 'active'
                AND u.project_id IS NULL AND u.email IS NOT NULL AND u.email <> ''
              ORDER BY u.email LIMIT $3",

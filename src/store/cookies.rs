@@ -13,6 +13,8 @@ use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result};
 
 use super::db::{self, Database};
+use super::sessions_through;
+use crate::domain::federation::Through;
 use crate::kernel::id::{SessionId, UserId};
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
@@ -47,6 +49,9 @@ pub struct Facts {
     /// When the password was set that the person proved. A new session is kept while it is that one still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_at: Option<UnixMillis>,
+    /// Through which connection it came; `None` for one that began with a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Through>,
 }
 
 /// The store that `tower-sessions` works with.
@@ -83,17 +88,17 @@ fn facts(record: &Record) -> Result<Facts> {
 #[async_trait]
 impl SessionStore for CookieStore {
     async fn create(&self, record: &mut Record) -> Result<()> {
-        let facts = facts(record)?;
+        let (facts, now) = (facts(record)?, self.clock.now());
         for _ in 0..3 {
             let (cookie, data, facts) = (hash(&record.id), text(&record.data)?, facts.clone());
             let written = self
                 .db
-                .write(move |tx| Box::pin(async move { insert(tx, cookie, data, &facts).await }))
+                .write(move |tx| Box::pin(async move { insert(tx, (cookie, data), &facts, now).await }))
                 .await
                 .map_err(|e: sqlx::Error| backend(&e))?;
             match written {
                 Kept::Yes => return Ok(()),
-                Kept::Outworn => return Err(Error::Backend("the password was changed meanwhile".to_owned())),
+                Kept::Outworn => return Err(Error::Backend("what was proven does not count any more".to_owned())),
                 Kept::Taken => record.id = Id::default(),
             }
         }
@@ -123,9 +128,11 @@ impl SessionStore for CookieStore {
         let row: Option<(String, i64, i64)> = conn
             .query(
                 "SELECT s.data, s.expires_at, s.last_used_at FROM sessions s JOIN users u ON u.id = s.user_id
-                 LEFT JOIN orgs o ON o.id = u.org_id
+                 LEFT JOIN orgs o ON o.id = u.org_id LEFT JOIN connections c ON c.id = s.connection_id
+                 LEFT JOIN upstream_identities i ON i.id = s.identity_id
                  WHERE s.cookie_hash = $1 AND s.ended_at IS NULL AND s.expires_at > $2 AND s.last_used_at > $3
-                   AND u.state = 'active' AND COALESCE(o.state, 'active') = 'active'",
+                   AND u.state = 'active' AND COALESCE(o.state, 'active') = 'active'
+                   AND (s.connection_id IS NULL OR (c.state = 'active' AND i.id IS NOT NULL))",
             )
             .bind(hash(id))
             .bind(now.0)
@@ -177,50 +184,55 @@ enum Kept {
     Yes,
     /// Its cookie, or its id, is another's.
     Taken,
-    /// The account has another password by now, or is barred.
+    /// The account has another password by now, or is barred; or what it came through is closed, or ended it.
     Outworn,
 }
 
-/// Gives a cookie to the session: a live one of the same person with this id, else a new one.
-async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -> db::Result<Kept> {
-    let again = tx
-        .query(
-            "UPDATE sessions SET cookie_hash = $2, data = $3, auth_time = $4, acr = $5, amr = $6, last_used_at = $7
-             WHERE id = $1 AND user_id = $8 AND ended_at IS NULL AND expires_at > $7",
-        )
-        .bind(facts.id.as_str().to_owned())
-        .bind(cookie.clone())
-        .bind(data.clone())
-        .bind(facts.auth_time.0)
-        .bind(facts.acr.clone())
-        .bind(facts.amr.join(" "))
-        .bind(facts.auth_time.0)
-        .bind(facts.user.as_str().to_owned())
-        .execute()
-        .await?;
-    if again == 1 {
-        return Ok(Kept::Yes);
-    }
-    if let Some(set_at) = facts.password_at {
-        // Written to be locked: whoever sets another password at this moment has ended every session before, and there
-        // is none, or comes after, and ends this one with the others.
-        let still = tx
-            .query(
-                "UPDATE users SET failures = failures
-                 WHERE id = $1 AND state = 'active' AND COALESCE(password_at, 0) = $2",
-            )
-            .bind(facts.user.as_str().to_owned())
-            .bind(set_at.0)
-            .execute()
-            .await?;
-        if still == 0 {
-            return Ok(Kept::Outworn);
+/// The columns of what a session came through.
+struct Came {
+    connection: Option<String>,
+    identity: Option<String>,
+    sid: Option<Vec<u8>>,
+}
+
+impl Came {
+    fn of(facts: &Facts) -> Self {
+        let through = facts.through.as_ref();
+        Self {
+            connection: through.map(|through| through.connection.as_str().to_owned()),
+            identity: through.map(|through| through.identity.as_str().to_owned()),
+            sid: through.and_then(|through| through.sid.as_deref()).map(sessions_through::sid_digest),
         }
     }
+}
+
+/// Gives a cookie to the session: a live one of the same person with this id that came through the same connection, or
+/// through none as this one; else a new one.
+async fn insert(
+    tx: &mut db::Tx,
+    (cookie, data): (Vec<u8>, String),
+    facts: &Facts,
+    now: UnixMillis,
+) -> db::Result<Kept> {
+    if let Some(through) = &facts.through
+        && !sessions_through::may_begin(tx, through, facts.created_at).await?
+    {
+        return Ok(Kept::Outworn);
+    }
+    if again(tx, (cookie.clone(), data.clone()), facts, now).await? {
+        return Ok(Kept::Yes);
+    }
+    if let Some(set_at) = facts.password_at
+        && !is_password_of(tx, facts, set_at).await?
+    {
+        return Ok(Kept::Outworn);
+    }
+    let Came { connection, identity, sid } = Came::of(facts);
     let rows = tx
         .query(
             "INSERT INTO sessions (cookie_hash, id, user_id, data, auth_time, acr, amr, user_agent, address, created_at,
-               last_used_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11) ON CONFLICT DO NOTHING",
+               last_used_at, expires_at, connection_id, identity_id, upstream_sid)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
         )
         .bind(cookie)
         .bind(facts.id.as_str().to_owned())
@@ -233,7 +245,53 @@ async fn insert(tx: &mut db::Tx, cookie: Vec<u8>, data: String, facts: &Facts) -
         .bind(facts.address.clone())
         .bind(facts.created_at.0)
         .bind(facts.expires_at.0)
+        .bind(connection)
+        .bind(identity)
+        .bind(sid)
         .execute()
         .await?;
     Ok(if rows == 1 { Kept::Yes } else { Kept::Taken })
+}
+
+/// Gives the cookie to the live session with this id, if there is one; it is used at this moment, whenever the person
+/// proved who they are.
+async fn again(tx: &mut db::Tx, (cookie, data): (Vec<u8>, String), facts: &Facts, now: UnixMillis) -> db::Result<bool> {
+    let Came { connection, identity, sid } = Came::of(facts);
+    let rows = tx
+        .query(
+            "UPDATE sessions SET cookie_hash = $2, data = $3, auth_time = $4, acr = $5, amr = $6, last_used_at = $7,
+               identity_id = $10, upstream_sid = $11
+             WHERE id = $1 AND user_id = $8 AND ended_at IS NULL AND expires_at > $7
+               AND COALESCE(connection_id, '') = $9",
+        )
+        .bind(facts.id.as_str().to_owned())
+        .bind(cookie)
+        .bind(data)
+        .bind(facts.auth_time.0)
+        .bind(facts.acr.clone())
+        .bind(facts.amr.join(" "))
+        .bind(now.0)
+        .bind(facts.user.as_str().to_owned())
+        .bind(connection.unwrap_or_default())
+        .bind(identity)
+        .bind(sid)
+        .execute()
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Whether the account still has the password that was set at a moment, and is active. Written to be locked: whoever sets
+/// another password at this moment has ended every session before, and there is none, or comes after, and ends this one
+/// with the others.
+async fn is_password_of(tx: &mut db::Tx, facts: &Facts, set_at: UnixMillis) -> db::Result<bool> {
+    let rows = tx
+        .query(
+            "UPDATE users SET failures = failures
+             WHERE id = $1 AND state = 'active' AND COALESCE(password_at, 0) = $2",
+        )
+        .bind(facts.user.as_str().to_owned())
+        .bind(set_at.0)
+        .execute()
+        .await?;
+    Ok(rows == 1)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::db::{Cells, Conn, Record, Result, Tx};
-use crate::kernel::id::{DomainId, OrgId};
+use crate::kernel::id::{ConnectionId, DomainId, OrgId};
 use crate::kernel::time::UnixMillis;
 
 /// Whether a domain is proven to be an organisation's.
@@ -62,6 +62,8 @@ pub struct Domain {
     pub verified_at: Option<UnixMillis>,
     /// Since when the record of a verified one is gone.
     pub missing_since: Option<UnixMillis>,
+    /// The connection that its people sign in through; `None` leaves it to the organisation's only one.
+    pub connection: Option<ConnectionId>,
 }
 
 impl Record for Domain {
@@ -76,6 +78,7 @@ impl Record for Domain {
             checked_at: cells.take::<Option<i64>>()?.map(UnixMillis),
             verified_at: cells.take::<Option<i64>>()?.map(UnixMillis),
             missing_since: cells.take::<Option<i64>>()?.map(UnixMillis),
+            connection: cells.take::<Option<String>>()?.map(ConnectionId::trusted),
         })
     }
 }
@@ -86,7 +89,7 @@ impl Record for Domain {
 /// The database's.
 pub async fn find(conn: &mut Conn, org: &OrgId, id: &DomainId) -> Result<Option<Domain>> {
     conn.query(
-        "SELECT id, org_id, domain, state, token, created_at, checked_at, verified_at, missing_since
+        "SELECT id, org_id, domain, state, token, created_at, checked_at, verified_at, missing_since, connection_id
          FROM org_domains WHERE org_id = $1 AND id = $2",
     )
     .bind(org.as_str().to_owned())
@@ -101,7 +104,7 @@ pub async fn find(conn: &mut Conn, org: &OrgId, id: &DomainId) -> Result<Option<
 /// The database's.
 pub async fn of_org(conn: &mut Conn, org: &OrgId) -> Result<Vec<Domain>> {
     conn.query(
-        "SELECT id, org_id, domain, state, token, created_at, checked_at, verified_at, missing_since
+        "SELECT id, org_id, domain, state, token, created_at, checked_at, verified_at, missing_since, connection_id
          FROM org_domains WHERE org_id = $1 ORDER BY domain",
     )
     .bind(org.as_str().to_owned())
@@ -145,7 +148,7 @@ pub async fn verified_of(conn: &mut Conn, org: &OrgId) -> Result<Vec<String>> {
 /// The database's.
 pub async fn due(conn: &mut Conn, before: UnixMillis, limit: i64) -> Result<Vec<Domain>> {
     conn.query(
-        "SELECT id, org_id, domain, state, token, created_at, checked_at, verified_at, missing_since
+        "SELECT id, org_id, domain, state, token, created_at, checked_at, verified_at, missing_since, connection_id
          FROM org_domains WHERE state = 'verified' AND COALESCE(checked_at, 0) <= $1
          ORDER BY COALESCE(checked_at, 0) LIMIT $2",
     )

@@ -35,6 +35,8 @@ pub struct Family {
     pub application_active: bool,
     /// Whether the access token that was asked about was revoked by itself.
     pub token_revoked: bool,
+    /// Whether its session came through a connection.
+    pub came_through: bool,
     /// The organisation's settings and the member's restriction, as they stand in the database: read where they are asked
     /// for, by [`Family::conditions`].
     bounds: (Option<String>, Option<String>),
@@ -83,6 +85,7 @@ impl Record for Family {
         let application_active = its_state == "active" && its_org.is_none_or(|org| org == "active");
         let token_revoked = cells.take()?;
         let bounds = (cells.take()?, cells.take()?);
+        let came_through = cells.take()?;
         let offline = entry.is_none();
         let entry = entry.map(|_| EntryStanding {
             // An entry whose session row was pruned is over.
@@ -106,6 +109,7 @@ impl Record for Family {
             standing,
             application_active,
             token_revoked,
+            came_through,
             bounds,
         })
     }
@@ -142,10 +146,14 @@ impl Record for MemberCells {
 pub async fn find(conn: &mut Conn, id: &FamilyId, jti: &str) -> Result<Option<Family>> {
     conn.query(
         "SELECT f.id, f.application_id, f.user_id, f.org_id, f.membership_id, f.entry_id, f.sid, f.epoch, f.granted,
-           f.generation, f.secret_hash, f.previous_hash, f.rotated_at, f.idle_until, f.expires_at, f.ended_at, u.state,
+           f.generation, f.secret_hash, f.previous_hash, f.rotated_at, f.idle_until, f.expires_at,
+           CASE WHEN f.connection_id IS NULL
+               OR (fc.state = 'active' AND fi.id IS NOT NULL AND COALESCE(fi.ended_at, 0) <= f.created_at)
+             THEN f.ended_at ELSE COALESCE(f.ended_at, f.created_at) END, u.state,
            m.id, m.state, m.acv, m.acv_least, m.epoch, o.state, o.slug, o.owner_id,
            e.ended_at, e.expires_at, s.ended_at, s.expires_at, a.state, ao.state,
-           EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.jti = $2), o.settings, m.restricted_to
+           EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.jti = $2), o.settings, m.restricted_to,
+           f.connection_id IS NOT NULL
          FROM token_families f
          JOIN users u ON u.id = f.user_id
          JOIN applications a ON a.id = f.application_id
@@ -154,6 +162,8 @@ pub async fn find(conn: &mut Conn, id: &FamilyId, jti: &str) -> Result<Option<Fa
          LEFT JOIN orgs o ON o.id = f.org_id
          LEFT JOIN session_entries e ON e.id = f.entry_id
          LEFT JOIN sessions s ON s.id = e.session_id
+         LEFT JOIN connections fc ON fc.id = f.connection_id
+         LEFT JOIN upstream_identities fi ON fi.id = f.identity_id
          WHERE f.id = $1",
     )
     .bind(id.as_str().to_owned())
@@ -181,7 +191,8 @@ pub struct NewFamily {
     pub idle_until: UnixMillis,
 }
 
-/// Makes a family.
+/// Makes a family. It keeps through which connection its session came, and is over from the start if that session is;
+/// so is one that begins past the connection which its organisation enforces by now.
 ///
 /// # Errors
 /// The database's.
@@ -191,10 +202,24 @@ pub async fn insert(tx: &mut Tx, family: &NewFamily, now: UnixMillis) -> Result<
         Some((org, member)) => (Some(org.as_str().to_owned()), Some(member.as_str().to_owned())),
         None => (None, None),
     };
+    if family.offline {
+        // Whoever ends the entry takes turns with this: the family is there to be ended with it, or finds that it is over.
+        tx.query("UPDATE session_entries SET epoch = epoch WHERE id = $1")
+            .bind(holding.sid.as_str().to_owned())
+            .execute()
+            .await?;
+    }
     tx.query(
         "INSERT INTO token_families (id, application_id, user_id, org_id, membership_id, entry_id, sid, epoch, granted,
-           generation, secret_hash, rotated_at, created_at, idle_until, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11, $12, $13)",
+           generation, secret_hash, rotated_at, created_at, idle_until, expires_at, connection_id, identity_id,
+           upstream_sid, ended_at, end_reason)
+         SELECT n.id, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $11, $12, $13, n.connection_id, n.identity_id,
+           n.upstream_sid, CASE WHEN n.late THEN $11 END, CASE WHEN n.late THEN 'session_ended' END
+         FROM (SELECT f.id, s.connection_id, s.identity_id, s.upstream_sid,
+             (e.ended_at IS NOT NULL OR s.ended_at IS NOT NULL) AND (s.connection_id IS NOT NULL OR EXISTS
+               (SELECT 1 FROM sign_ins_upstream x WHERE x.org_id = $4 AND x.stage = 'enforced')) AS late
+           FROM (SELECT $1 AS id) f LEFT JOIN session_entries e ON e.id = $7
+           LEFT JOIN sessions s ON s.id = e.session_id) n",
     )
     .bind(family.id.as_str().to_owned())
     .bind(holding.application.as_str().to_owned())

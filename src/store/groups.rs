@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::db::{Cells, Conn, LIST, Record, Result};
 use crate::domain::source::Source;
 use crate::kernel::id::{GroupId, MembershipId, OrgId, UserId};
+use crate::kernel::time::UnixMillis;
 
 /// A group.
 #[derive(Clone, Debug)]
@@ -64,6 +65,24 @@ pub async fn member_ids(conn: &mut Conn, group: &GroupId) -> Result<Vec<Membersh
         .all()
         .await?;
     Ok(rows.into_iter().map(|(id,)| MembershipId::trusted(id)).collect())
+}
+
+/// Who is in a group to stay, and whom a mapping put there for a while.
+///
+/// # Errors
+/// The database's.
+pub async fn places(conn: &mut Conn, group: &GroupId) -> Result<(BTreeSet<MembershipId>, BTreeSet<MembershipId>)> {
+    let rows: Vec<(String, bool)> = conn
+        .query("SELECT membership_id, expires_at IS NOT NULL FROM group_members WHERE group_id = $1")
+        .bind(group.as_str().to_owned())
+        .all()
+        .await?;
+    let (mut stay, mut mapped) = (BTreeSet::new(), BTreeSet::new());
+    for (member, ends) in rows {
+        let those = if ends { &mut mapped } else { &mut stay };
+        those.insert(MembershipId::trusted(member));
+    }
+    Ok((stay, mapped))
 }
 
 /// Which of these members are in a group: as many rows as are asked for, however large the group is.
@@ -129,6 +148,10 @@ pub struct Member {
     pub user_name: String,
     /// Its name.
     pub name: String,
+    /// Where its place in the group comes from.
+    pub source: Source,
+    /// When the place is over unless it is renewed; `None` lasts.
+    pub expires_at: Option<UnixMillis>,
 }
 
 impl Record for Member {
@@ -138,6 +161,8 @@ impl Record for Member {
             user: UserId::trusted(cells.take()?),
             user_name: cells.take()?,
             name: cells.take()?,
+            source: cells.parse()?,
+            expires_at: cells.take::<Option<i64>>()?.map(UnixMillis),
         })
     }
 }
@@ -148,7 +173,7 @@ impl Record for Member {
 /// The database's.
 pub async fn members_page(conn: &mut Conn, group: &GroupId, after: &str, limit: usize) -> Result<Vec<Member>> {
     conn.query(
-        "SELECT e.membership_id, u.id, u.user_name, u.name
+        "SELECT e.membership_id, u.id, u.user_name, u.name, e.source, e.expires_at
          FROM group_members e JOIN memberships m ON m.id = e.membership_id JOIN users u ON u.id = m.user_id
          WHERE e.group_id = $1 AND e.membership_id > $2 ORDER BY e.membership_id LIMIT $3",
     )
@@ -172,17 +197,19 @@ pub async fn ids_of_member(conn: &mut Conn, member: &MembershipId) -> Result<BTr
     Ok(rows.into_iter().map(|(id,)| GroupId::trusted(id)).collect())
 }
 
-/// The names of the groups that a member is in, for the `groups` claim.
+/// The names of the groups that a member is in at a moment, for the `groups` claim.
 ///
 /// # Errors
 /// The database's.
-pub async fn names_of_member(conn: &mut Conn, member: &MembershipId) -> Result<Vec<String>> {
+pub async fn names_of_member(conn: &mut Conn, member: &MembershipId, at: UnixMillis) -> Result<Vec<String>> {
     let rows: Vec<(String,)> = conn
         .query(
-            "SELECT g.name FROM group_members e JOIN groups g ON g.id = e.group_id WHERE e.membership_id = $1
+            "SELECT g.name FROM group_members e JOIN groups g ON g.id = e.group_id
+             WHERE e.membership_id = $1 AND (e.expires_at IS NULL OR e.expires_at > $2)
              ORDER BY g.name_key",
         )
         .bind(member.as_str().to_owned())
+        .bind(at.0)
         .all()
         .await?;
     Ok(rows.into_iter().map(|(name,)| name).collect())

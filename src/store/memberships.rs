@@ -9,7 +9,7 @@ use crate::domain::access::Binding;
 use crate::domain::people::user::MembershipState;
 use crate::domain::settings::OrgSettings;
 use crate::domain::source::Source;
-use crate::kernel::id::{ApplicationId, MembershipId, OrgId, UserId};
+use crate::kernel::id::{ApplicationId, ConnectionId, MembershipId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 
 /// A membership.
@@ -130,6 +130,10 @@ pub struct Entrance {
     pub restricted_to: Option<BTreeSet<ApplicationId>>,
     /// The last sign-in to the organisation.
     pub last_sign_in_at: Option<UnixMillis>,
+    /// The connection that people must come through, if one works that the organisation enforces.
+    pub enforced: Option<ConnectionId>,
+    /// Whether the member may come past it: made so, with a password, and of no connection.
+    pub break_glass: bool,
 }
 
 impl Record for Entrance {
@@ -152,6 +156,8 @@ impl Record for Entrance {
             settings: cells.json()?,
             restricted_to: applications(cells.take()?)?,
             last_sign_in_at: cells.take::<Option<i64>>()?.map(UnixMillis),
+            enforced: cells.take::<Option<String>>()?.map(ConnectionId::trusted),
+            break_glass: cells.take()?,
         })
     }
 }
@@ -163,7 +169,11 @@ impl Record for Entrance {
 pub async fn entrances(conn: &mut Conn, user: &UserId) -> Result<Vec<Entrance>> {
     conn.query(
         "SELECT o.id, o.slug, o.name, m.id, m.epoch, o.owner_id, o.session_idle_ms, o.session_absolute_ms,
-           o.settings, m.restricted_to, m.last_sign_in_at
+           o.settings, m.restricted_to, m.last_sign_in_at,
+           (SELECT x.connection_id FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
+            WHERE x.org_id = o.id AND x.stage = 'enforced' AND c.state = 'active'),
+           m.break_glass AND u.password IS NOT NULL AND u.access_type = 'password'
+             AND SUBSTR(u.source, 1, 5) NOT IN ('scim:', 'oidc:')
          FROM memberships m JOIN orgs o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
          WHERE m.user_id = $1 AND m.state = 'active' AND o.state = 'active' AND u.state = 'active' ORDER BY o.slug",
     )
@@ -179,7 +189,11 @@ pub async fn entrances(conn: &mut Conn, user: &UserId) -> Result<Vec<Entrance>> 
 pub async fn entrance(conn: &mut Conn, user: &UserId, org: &OrgId) -> Result<Option<Entrance>> {
     conn.query(
         "SELECT o.id, o.slug, o.name, m.id, m.epoch, o.owner_id, o.session_idle_ms, o.session_absolute_ms,
-           o.settings, m.restricted_to, m.last_sign_in_at
+           o.settings, m.restricted_to, m.last_sign_in_at,
+           (SELECT x.connection_id FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
+            WHERE x.org_id = o.id AND x.stage = 'enforced' AND c.state = 'active'),
+           m.break_glass AND u.password IS NOT NULL AND u.access_type = 'password'
+             AND SUBSTR(u.source, 1, 5) NOT IN ('scim:', 'oidc:')
          FROM memberships m JOIN orgs o ON o.id = m.org_id JOIN users u ON u.id = m.user_id
          WHERE m.user_id = $1 AND m.org_id = $2 AND m.state = 'active' AND o.state = 'active' AND u.state = 'active'",
     )
@@ -322,7 +336,8 @@ pub async fn bindings_reaching(conn: &mut Conn, member: &MembershipId) -> Result
             "SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before, b.not_after
              FROM bindings b WHERE b.membership_id = $1
              UNION ALL
-             SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before, b.not_after
+             SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before,
+               CASE WHEN g.expires_at < b.not_after THEN g.expires_at ELSE b.not_after END
              FROM group_members g JOIN bindings b ON b.group_id = g.group_id WHERE g.membership_id = $1",
         )
         .bind(member.as_str().to_owned())

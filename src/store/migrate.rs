@@ -14,6 +14,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (3, "people", include_str!("../../migrations/0003_people.sql")),
     (4, "console", include_str!("../../migrations/0004_console.sql")),
     (5, "scim", include_str!("../../migrations/0005_scim.sql")),
+    (6, "federation", include_str!("../../migrations/0006_federation.sql")),
 ];
 
 fn migrator() -> Migrator {

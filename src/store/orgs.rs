@@ -186,13 +186,21 @@ pub async fn projects(conn: &mut Conn, org: &OrgId) -> Result<Vec<Project>> {
         .await
 }
 
-/// The organisations in which a window is over and not swept, at most 100.
+/// The organisations in which a window, or a place in a group, is over and not swept, at most 100.
 ///
 /// # Errors
 /// The database's.
 pub async fn with_windows_over(conn: &mut Conn, now: UnixMillis) -> Result<Vec<OrgId>> {
-    let rows: Vec<(String,)> =
-        conn.query("SELECT DISTINCT org_id FROM bindings WHERE not_after <= $1 LIMIT 100").bind(now.0).all().await?;
+    let rows: Vec<(String,)> = conn
+        .query(
+            "SELECT org_id FROM bindings WHERE not_after <= $1
+             UNION SELECT g.org_id FROM group_members e CROSS JOIN groups g
+               WHERE e.expires_at <= $1 AND g.id = e.group_id
+             LIMIT 100",
+        )
+        .bind(now.0)
+        .all()
+        .await?;
     Ok(rows.into_iter().map(|(id,)| OrgId::trusted(id)).collect())
 }
 

@@ -118,6 +118,10 @@ pub struct GroupName {
     pub id: GroupId,
     /// Its name.
     pub name: String,
+    /// Where the place in it comes from.
+    pub source: Source,
+    /// When the place is over unless it is renewed; `None` lasts.
+    pub expires_at: Option<UnixMillis>,
 }
 
 /// The groups of some members, by name.
@@ -127,16 +131,17 @@ pub struct GroupName {
 pub async fn groups_of(conn: &mut Conn, members: &[MembershipId]) -> Result<BTreeMap<MembershipId, Vec<GroupName>>> {
     let mut found: BTreeMap<MembershipId, Vec<GroupName>> = BTreeMap::new();
     for chunk in texts(members).chunks(LIST) {
-        let rows: Vec<(String, String, String)> = conn
+        let rows: Vec<(String, String, String, String, Option<i64>)> = conn
             .query_in(
-                "SELECT e.membership_id, g.id, g.name FROM group_members e JOIN groups g ON g.id = e.group_id
+                "SELECT e.membership_id, g.id, g.name, e.source, e.expires_at FROM group_members e JOIN groups g ON g.id = e.group_id
                  WHERE e.membership_id IN (@) ORDER BY g.name_key, g.id",
                 chunk,
             )
             .all()
             .await?;
-        for (member, id, name) in rows {
-            let group = GroupName { id: GroupId::trusted(id), name };
+        for (member, id, name, source, end) in rows {
+            let source = source.parse().map_err(|_| corrupt("source of a place in a group"))?;
+            let group = GroupName { id: GroupId::trusted(id), name, source, expires_at: end.map(UnixMillis) };
             found.entry(MembershipId::trusted(member)).or_default().push(group);
         }
     }

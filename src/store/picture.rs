@@ -139,10 +139,15 @@ pub async fn of_members(
     at: UnixMillis,
     count: Count,
 ) -> Result<BTreeMap<MembershipId, Pictured>> {
+    // A place in a group counts until its end; those that are over are not looked at here, unless they were not swept.
+    let until = match count {
+        Count::Live => at,
+        Count::LiveAndDue => UnixMillis::MIN,
+    };
     let mut places = Vec::new();
     for chunk in members.chunks(LIST) {
         let ids: Vec<String> = chunk.iter().map(|id| id.as_str().to_owned()).collect();
-        places.extend(holders(conn, &ids).await?);
+        places.extend(holders(conn, &ids, until).await?);
     }
     of_places(conn, places, orgs, at, count).await
 }
@@ -192,8 +197,8 @@ pub async fn of_places(
     Ok(pictured.into_iter().collect())
 }
 
-/// The places of at most [`LIST`] members.
-async fn holders(conn: &mut Conn, ids: &[String]) -> Result<Vec<Place>> {
+/// The places of at most [`LIST`] members, with the groups in which they are for longer than until a moment.
+async fn holders(conn: &mut Conn, ids: &[String], until: UnixMillis) -> Result<Vec<Place>> {
     let gathered: Gathered = conn
         .query_in(
             "SELECT string_agg(m.id || $$1 || m.org_id || $$1 || m.user_id || $$1 || m.state || $$1 || u.state || $$1
@@ -209,11 +214,13 @@ async fn holders(conn: &mut Conn, ids: &[String]) -> Result<Vec<Place>> {
     let mut rows = gathered.rows().map(Place::read).collect::<Result<Vec<Place>>>()?;
     let edges: Gathered = conn
         .query_in(
-            "SELECT string_agg(membership_id || $$1 || group_id, $$2) FROM group_members WHERE membership_id IN (@)",
+            "SELECT string_agg(membership_id || $$1 || group_id, $$2) FROM group_members
+             WHERE membership_id IN (@) AND (expires_at IS NULL OR expires_at > $$3)",
             ids,
         )
         .bind(PART)
         .bind(ROW)
+        .bind(until.0)
         .one()
         .await?;
     let mut groups: HashMap<&str, BTreeSet<GroupId>> = HashMap::new();
@@ -247,7 +254,8 @@ async fn bindings_of(
     })))
 }
 
-/// What one active member holds, by one query, and the earliest end among its windows.
+/// What one active member holds, by one query, and the earliest end among its windows. A role that comes through a
+/// group ends with the member's place in it, if that is sooner.
 ///
 /// The caller has judged the member's state, and read its `acv` **before** calling: a change that slips in between
 /// then yields a token that is refused, never one that says too much.
@@ -260,7 +268,8 @@ pub async fn of_member(conn: &mut Conn, org: &OrgId, holder: &mut Holder, at: Un
             "SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before, b.not_after
              FROM bindings b WHERE b.membership_id = $1
              UNION ALL
-             SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before, b.not_after
+             SELECT b.id, b.role, b.scope, b.project_id, b.membership_id, b.group_id, b.not_before,
+               CASE WHEN g.expires_at < b.not_after THEN g.expires_at ELSE b.not_after END
              FROM group_members g JOIN bindings b ON b.group_id = g.group_id WHERE g.membership_id = $1",
         )
         .bind(holder.id.as_str().to_owned())

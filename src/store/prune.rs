@@ -44,6 +44,13 @@ const PRUNED: &[(&str, i64)] = &[
            (SELECT user_id FROM known_browsers WHERE seen_at < $1 LIMIT 1000)",
         365 * DAY,
     ),
+    ("DELETE FROM upstream_flows WHERE id IN (SELECT id FROM upstream_flows WHERE expires_at < $1 LIMIT 1000)", 0),
+    (
+        "DELETE FROM upstream_replays WHERE expires_at < $1 AND jti_hash IN
+           (SELECT jti_hash FROM upstream_replays WHERE expires_at < $1 LIMIT 1000)",
+        HOUR,
+    ),
+    ("DELETE FROM sign_in_log WHERE id IN (SELECT id FROM sign_in_log WHERE at < $1 LIMIT 1000)", 30 * DAY),
     ("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)", 90 * DAY),
 ];
 

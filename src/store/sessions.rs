@@ -83,7 +83,7 @@ pub struct NewEntry {
     pub expires_at: UnixMillis,
 }
 
-/// Makes an entry, if its session was not ended meanwhile; whether it did.
+/// Makes an entry, if its session was not ended meanwhile and the organisation lets it in; whether it did.
 ///
 /// # Errors
 /// The database's.
@@ -93,10 +93,7 @@ pub async fn insert_entry(tx: &mut Tx, entry: &NewEntry, now: UnixMillis) -> Res
         None => (None, None),
     };
     let rows = tx
-        .query(
-            "INSERT INTO session_entries (id, session_id, user_id, org_id, membership_id, epoch, created_at, expires_at)
-             SELECT $1, s.id, $3, $4, $5, $6, $7, $8 FROM sessions s WHERE s.id = $2 AND s.ended_at IS NULL",
-        )
+        .query(super::sessions_through::INSERT_ENTRY)
         .bind(entry.id.as_str().to_owned())
         .bind(entry.session.as_str().to_owned())
         .bind(entry.user.as_str().to_owned())

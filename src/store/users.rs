@@ -129,6 +129,8 @@ pub struct Candidate {
     pub counter: Counter,
     /// When the password was set; the beginning of time where that was not written down.
     pub password_at: UnixMillis,
+    /// Whether its organisation has its people come through a connection, and makes no exception for this one.
+    pub barred: bool,
 }
 
 impl Record for Candidate {
@@ -148,6 +150,7 @@ impl Record for Candidate {
                 locked_until: UnixMillis(cells.take()?),
             },
             password_at: UnixMillis(cells.take()?),
+            barred: cells.take()?,
         })
     }
 }
@@ -160,7 +163,11 @@ pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0)
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0),
+           EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
+             WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
+           AND NOT EXISTS (SELECT 1 FROM memberships b
+             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE)
          FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
     )
     .bind(key.to_owned())
@@ -176,7 +183,11 @@ pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Resul
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0)
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0),
+           EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
+             WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
+           AND NOT EXISTS (SELECT 1 FROM memberships b
+             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE)
          FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id
          WHERE i.name_key = $1 AND (i.realm = $2 OR (i.realm = 'own' AND EXISTS
            (SELECT 1 FROM memberships m WHERE m.user_id = u.id AND m.org_id = $2)))
@@ -196,7 +207,11 @@ pub async fn candidate(conn: &mut Conn, id: &UserId) -> Result<Option<Candidate>
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0)
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0),
+           EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
+             WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
+           AND NOT EXISTS (SELECT 1 FROM memberships b
+             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE)
          FROM users u LEFT JOIN orgs o ON o.id = u.org_id WHERE u.id = $1",
     )
     .bind(id.as_str().to_owned())

@@ -9,3 +9,4 @@ pub mod oidc;
 pub mod operating;
 pub mod pages;
 pub mod scim;
+pub mod upstream;

@@ -15,6 +15,8 @@ mod access;
 mod admin;
 mod architecture;
 mod clients;
+mod console;
+mod federation;
 mod mail;
 mod oidc;
 mod operating;

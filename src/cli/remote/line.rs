@@ -71,7 +71,7 @@ pub fn switch(typed: &ArgMatches, name: &str) -> bool {
 }
 
 /// What paths name: how it is shown in usage, and what may be typed. What lies within another comes later.
-const PLACES: [(&str, &str, &str); 19] = [
+const PLACES: [(&str, &str, &str); 20] = [
     ("project", "PROJECT", "The project's key or id"),
     ("user", "USER", "The person's user name, e-mail or id; `me` for oneself"),
     ("group", "GROUP", "The group's name or id"),
@@ -86,6 +86,7 @@ const PLACES: [(&str, &str, &str); 19] = [
     ("alert", "ALERT", "The alert's id"),
     ("connection", "CONNECTION", "The connection's name or id"),
     ("credential", "CREDENTIAL", "The id of the token or client"),
+    ("identity", "IDENTITY", "The id of who somebody is at a provider"),
     ("held", "HELD", "The held request's id"),
     ("adoption", "ADOPTION", "The adoption's id"),
     ("domain", "DOMAIN", "The domain or its id"),
@@ -94,9 +95,11 @@ const PLACES: [(&str, &str, &str); 19] = [
 ];
 
 /// What verbs of two words are about, by the first.
-const GATHERED: [(&str, &str); 4] = [
+const GATHERED: [(&str, &str); 6] = [
     ("token", "Bearer tokens of a connection's client"),
     ("client", "OAuth clients of a connection"),
+    ("sign-in", "Signing in through a connection"),
+    ("mapping", "The rules by which a connection's people come into groups"),
     ("held", "Requests that would take access from very many, and wait"),
     ("adoption", "Accounts that stand in a connection's way"),
 ];

@@ -5,6 +5,7 @@ mod connections;
 mod orgs;
 mod people;
 mod records;
+mod sign_in;
 mod tools;
 
 use super::verb::Noun;
@@ -16,7 +17,9 @@ pub fn audit() -> &'static Noun {
 
 /// Every other noun.
 pub fn all() -> impl Iterator<Item = &'static Noun> {
-    [orgs::NOUNS, people::NOUNS, access::NOUNS, tools::NOUNS, connections::NOUNS, records::NOUNS].into_iter().flatten()
+    let rooms =
+        [orgs::NOUNS, people::NOUNS, access::NOUNS, tools::NOUNS, connections::NOUNS, sign_in::NOUNS, records::NOUNS];
+    rooms.into_iter().flatten()
 }
 
 /// The noun of a name.
@@ -86,6 +89,17 @@ mod tests {
             "muster connection held release hld_1",
             "muster connection adoption decide ado_1 keep_apart",
             "muster domain add acme.example",
+            "muster domain lead acme.example --connection con_1 --dry-run",
+            "muster connection sign-in set Okta --preset okta --issuer https://a.okta.com --client-id m --client-secret-stdin",
+            "muster connection sign-in stage Okta enforced --dry-run",
+            "muster connection sign-in test Okta",
+            "muster connection sign-in log Okta --limit 5",
+            "muster connection mapping set Okta --body mapping.json --dry-run",
+            "muster connection mapping try Okta --identity idn_1",
+            "muster identity list me",
+            "muster identity unlink ana idn_1",
+            "muster me unlink idn_1",
+            "muster user break-glass olga",
         ] {
             let line = Line::try_parse_from(words.split(' '));
             assert!(line.is_ok(), "{words}: {:?}", line.err().map(|error| error.to_string()));
@@ -97,6 +111,7 @@ mod tests {
             "muster user show",
             "muster connection token",
             "muster connection token add Okta",
+            "muster connection sign-in stage Okta open",
             "muster connection adoption decide ado_1 maybe",
         ] {
             assert!(Line::try_parse_from(words.split(' ')).is_err(), "{words}");

@@ -57,6 +57,9 @@ pub struct AuthorizationRequest {
     /// What to write into the identifier field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
+    /// The connection that the application would have the person sign in through: its id, or its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp_hint: Option<String>,
     /// An earlier ID token, not verified yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_hint: Option<String>,
@@ -190,6 +193,7 @@ fn blank(application: &Application, redirect: VerifiedRedirect) -> Authorization
         prompt: Vec::new(),
         max_age: None,
         login_hint: None,
+        idp_hint: None,
         id_token_hint: None,
         acr_values: Vec::new(),
         claims: ClaimsRequest::default(),
@@ -338,6 +342,7 @@ fn resource(params: &Params, application: &Application, request: &mut Authorizat
 fn hints(params: &Params, _: &Application, request: &mut AuthorizationRequest) -> Result<(), OAuthError> {
     let advice = |name: &str, most: usize| params.get(name).filter(|value| sendable(value, most)).map(str::to_owned);
     request.login_hint = advice("login_hint", MAX_NAME);
+    request.idp_hint = advice("idp_hint", MAX_NAME);
     request.ui_locales = advice("ui_locales", MAX_NAME);
     let levels = params.get("acr_values").unwrap_or_default().split_ascii_whitespace();
     request.acr_values = levels.filter(|level| sendable(level, 128)).take(MAX_ACR_VALUES).map(str::to_owned).collect();

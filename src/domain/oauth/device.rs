@@ -178,6 +178,7 @@ impl DeviceRequest {
             prompt: Vec::new(),
             max_age: Some(FRESH_SECS),
             login_hint: None,
+            idp_hint: None,
             id_token_hint: None,
             acr_values: Vec::new(),
             claims: ClaimsRequest::default(),

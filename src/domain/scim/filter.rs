@@ -2,7 +2,7 @@
 
 pub(super) mod grammar;
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::domain) mod tests;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -247,7 +247,7 @@ impl<'a> Draft<'a> {
         let group = all.into_iter().find(|group| self.found.org.is_none() && fold::key(group.name) == key)?;
         let (name, description) = (group.name.to_owned(), group.description.to_owned());
         let group = Group { id: group.id, name, description, source: Source::System };
-        Some(KnownGroup { group, members: BTreeSet::new() })
+        Some(KnownGroup { group, members: BTreeSet::new(), mapped: BTreeSet::new() })
     }
 
     fn new_group(&mut self, table: &GroupTable) -> Result<GroupId, FileFault> {
@@ -279,7 +279,8 @@ impl<'a> Draft<'a> {
         let wanted = self.members(table)?;
         let staying = |member: &&MembershipId| !self.gone.contains(&Subject::Member((*member).clone()));
         let leaving: Vec<MembershipId> = known.members.difference(&wanted).filter(staying).cloned().collect();
-        let joining: Vec<MembershipId> = wanted.difference(&known.members).cloned().collect();
+        let outside = |member: &&MembershipId| !known.mapped.contains(*member);
+        let joining: Vec<MembershipId> = wanted.difference(&known.members).filter(outside).cloned().collect();
         if !leaving.is_empty() {
             let (org, group) = (org.clone(), group.clone());
             self.steps.groups.push(Change::RemoveFromGroup { org, group, members: leaving });

@@ -62,7 +62,10 @@ impl From<Person> for Known {
 /// A group and who is in it.
 pub(crate) struct KnownGroup {
     pub group: Group,
+    /// Those who are in it to stay.
     pub members: BTreeSet<MembershipId>,
+    /// Those whom a connection's mapping put there: no file says who they are, nor takes them out.
+    pub mapped: BTreeSet<MembershipId>,
 }
 
 /// All of it; empty when the organisation isn't there yet.
@@ -114,8 +117,8 @@ impl Found {
             found.invitations.extend(invitations::list(conn, &org.id, Some(state), None, i64::MAX).await?);
         }
         for group in groups::of_org(conn, &org.id).await? {
-            let members = groups::member_ids(conn, &group.id).await?.into_iter().collect();
-            found.groups.insert(fold::key(&group.name), KnownGroup { group, members });
+            let (members, mapped) = groups::places(conn, &group.id).await?;
+            found.groups.insert(fold::key(&group.name), KnownGroup { group, members, mapped });
         }
         for person in people_read::of_org(conn, &org.id).await? {
             found.add(&org.id, person.into());

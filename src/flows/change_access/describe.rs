@@ -2,6 +2,7 @@
 
 use crate::domain::access::{Binding, Scope, Subject};
 use crate::domain::change::{AdoptionDecision, Change, Provisioned};
+use crate::domain::federation::{Ended, Known};
 use crate::domain::mail::Purpose;
 
 /// The line.
@@ -119,6 +120,51 @@ pub fn line(change: &Change) -> String {
         Change::AddDomain { name, .. } => format!("add domain {name}"),
         Change::VerifyDomain { domain, .. } => format!("verify domain {domain}"),
         Change::RemoveDomain { domain, .. } => format!("remove domain {domain}"),
+        Change::SetDomainConnection { domain, connection: Some(connection), .. } => {
+            format!("lead domain {domain} to connection {connection}")
+        }
+        Change::SetDomainConnection { domain, connection: None, .. } => {
+            format!("lead domain {domain} to no connection")
+        }
+        Change::PutSignIn(new) => format!("set the sign-in of connection {} up", new.connection),
+        Change::SetSignInStage { connection, stage, .. } => {
+            format!("set the sign-in of connection {connection} to {stage}")
+        }
+        Change::PassSignInTest { connection, .. } => {
+            format!("note that the sign-in of connection {connection} was tested")
+        }
+        Change::RemoveSignIn { connection, .. } => format!("remove the sign-in of connection {connection}"),
+        Change::SetMapping { connection, mapping, .. } => {
+            format!("set the mapping of connection {connection} ({})", if mapping.on { "on" } else { "off" })
+        }
+        Change::SignInThrough(came) => {
+            format!("{} {} through connection {}", known(&came.known), came.user, came.connection)
+        }
+        Change::LinkIdentity { user, connection, .. } => {
+            format!("link user {user} to an identity of connection {connection}")
+        }
+        Change::UnlinkIdentity { user, identity, .. } => format!("unlink identity {identity} of user {user}"),
+        Change::EndUpstream { connection, ended: Ended::Session { .. }, .. } => {
+            format!("end a session that came through connection {connection}")
+        }
+        Change::EndUpstream { connection, ended: Ended::Person(_), .. } => {
+            format!("end a person's sessions that came through connection {connection}")
+        }
+        Change::SetUpstreamAccount { user, active, .. } => {
+            format!("set user {user} to {} upstream", if *active { "active" } else { "inactive" })
+        }
+        Change::SetBreakGlass { member, on: true, .. } => format!("make member {member} break-glass"),
+        Change::SetBreakGlass { member, on: false, .. } => format!("make member {member} break-glass no longer"),
+    }
+}
+
+/// How somebody who came through a connection is known.
+const fn known(known: &Known) -> &'static str {
+    match known {
+        Known::Linked(_) => "bring up to date user",
+        Known::Pushed => "link user",
+        Known::Adopted => "take over user",
+        Known::Made => "make user",
     }
 }
 
@@ -224,6 +270,18 @@ pub const fn kind(change: &Change) -> &'static str {
         Change::AddDomain { .. } => "domain.add",
         Change::VerifyDomain { .. } => "domain.verify",
         Change::RemoveDomain { .. } => "domain.remove",
+        Change::SetDomainConnection { .. } => "domain.set_connection",
+        Change::PutSignIn(_) => "sign_in.put",
+        Change::SetSignInStage { .. } => "sign_in.set_stage",
+        Change::PassSignInTest { .. } => "sign_in.pass_test",
+        Change::RemoveSignIn { .. } => "sign_in.remove",
+        Change::SetMapping { .. } => "mapping.set",
+        Change::SignInThrough(_) => "user.come_through",
+        Change::SetUpstreamAccount { .. } => "user.set_upstream",
+        Change::LinkIdentity { .. } => "identity.link",
+        Change::UnlinkIdentity { .. } => "identity.unlink",
+        Change::EndUpstream { .. } => "session.end_upstream",
+        Change::SetBreakGlass { .. } => "member.set_break_glass",
     }
 }
 
@@ -346,6 +404,24 @@ fn named_ids(change: &Change) -> Vec<String> {
         Change::AddDomain { domain, .. }
         | Change::VerifyDomain { domain, .. }
         | Change::RemoveDomain { domain, .. } => one(domain),
+        Change::SetDomainConnection { domain, connection, .. } => {
+            std::iter::once(domain.to_string()).chain(connection.iter().map(ToString::to_string)).collect()
+        }
+        Change::PutSignIn(new) => one(&new.connection),
+        Change::SetSignInStage { connection, .. }
+        | Change::PassSignInTest { connection, .. }
+        | Change::RemoveSignIn { connection, .. }
+        | Change::SetMapping { connection, .. }
+        | Change::EndUpstream { connection, .. } => one(connection),
+        Change::SignInThrough(came) => {
+            vec![came.user.to_string(), came.member.to_string(), came.connection.to_string()]
+        }
+        Change::LinkIdentity { user, connection, identity, .. } => {
+            vec![user.to_string(), identity.to_string(), connection.to_string()]
+        }
+        Change::UnlinkIdentity { user, identity, .. } => vec![user.to_string(), identity.to_string()],
+        Change::SetUpstreamAccount { user, connection, .. } => vec![user.to_string(), connection.to_string()],
+        Change::SetBreakGlass { member, .. } => one(member),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::domain::access::Verdict;
 use crate::domain::audit::OWNER_BARRED;
 use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Origin, Receipt};
+use crate::domain::federation::Known;
 use crate::domain::language::Language;
 use crate::domain::source::Source;
 use crate::flows::{end_sessions, links};
@@ -142,24 +143,40 @@ pub async fn change_access_from(
 ) -> Result<Receipt, Refusal> {
     let now = app.now();
     let language = links::fallback(app);
-    let asked = Asked { actor: actor.clone(), origin: origin.clone(), mode, now, language };
+    let asked = Asked { actor: actor.clone(), origin: origin.clone(), mode, now, language, turned_away: false };
     let (told, refused) = (asked.clone(), Refused::of(&changes));
-    let callable = app.relying_party.clone();
-    let outcome = app.db.write(move |tx| Box::pin(carry(tx, asked, changes, callable))).await;
-    match outcome {
-        Ok(receipt) => {
-            if mode == Mode::Act && !receipt.is_empty() {
-                app.outbox_bell.notify_waiters();
-                app.outbox_bell.notify_one();
-            }
-            Ok(receipt)
+    let again = if mode == Mode::Act { of_somebody_known(&changes) } else { Vec::new() };
+    let outcome = run(app, asked, changes).await;
+    if let Err(refusal) = &outcome {
+        if mode == Mode::Act && !matches!(refusal, Refusal::Stale) {
+            record_refusal(app, told.clone(), refused, refusal).await;
         }
-        Err(refusal) => {
-            if mode == Mode::Act && !matches!(refusal, Refusal::Stale) {
-                record_refusal(app, told, refused, &refusal).await;
+        if !again.is_empty() && carry_out::is_for_want_of_a_group(refusal) {
+            let asked = Asked { turned_away: true, ..told };
+            if let Err(error) = run(app, asked, again).await {
+                tracing::error!(%error, "what a mapping gave was not taken");
             }
-            Err(refusal)
         }
+    }
+    outcome
+}
+
+async fn run(app: &App, asked: Asked, changes: Vec<Change>) -> Result<Receipt, Refusal> {
+    let (mode, callable) = (asked.mode, app.relying_party.clone());
+    let receipt = app.db.write(move |tx| Box::pin(carry(tx, asked, changes, callable))).await?;
+    if mode == Mode::Act && !receipt.is_empty() {
+        app.outbox_bell.notify_waiters();
+        app.outbox_bell.notify_one();
+    }
+    Ok(receipt)
+}
+
+/// The sign-in of somebody who came through before: even turned away, the person loses what the mapping gave and does not
+/// give any more.
+fn of_somebody_known(changes: &[Change]) -> Vec<Change> {
+    match changes {
+        [Change::SignInThrough(came)] if matches!(came.known, Known::Linked(_)) => changes.to_vec(),
+        _ => Vec::new(),
     }
 }
 
@@ -172,6 +189,8 @@ struct Asked {
     now: UnixMillis,
     /// The language of mails to people whose own isn't known.
     language: Language,
+    /// Whether somebody is turned away who came through a connection, and only loses what its mapping gave.
+    turned_away: bool,
 }
 
 /// What was asked for, as a refusal records it.
@@ -199,7 +218,7 @@ impl Refused {
 }
 
 async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: RelyingParty) -> Result<Receipt, Refusal> {
-    let Asked { actor, origin, mode, now, language } = asked;
+    let Asked { actor, origin, mode, now, language, turned_away } = asked;
     let orgs = orgs_of::all(tx, &changes).await?;
     let mut edit = AccessEdit::open(tx, &orgs, now).await?;
     edit.set_author(actor.label());
@@ -215,7 +234,9 @@ async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: Relyin
     };
     let deprovisioning = connection.is_some() || actor == Actor::System(DEPROVISIONED);
     authorise::check_together(&actor, &changes)?;
-    let mut aside = end_sessions::Aside { connection, deprovisioning, ..end_sessions::Aside::default() };
+    let break_glass = carry_out::made_break_glass(&changes);
+    let mut aside =
+        end_sessions::Aside { break_glass, turned_away, connection, deprovisioning, ..end_sessions::Aside::default() };
     let mut pictures = pictures::Pictures::default();
     let mut noted = mails::Before::new(language);
     for change in &changes {
@@ -371,7 +392,8 @@ pub async fn record_denial(
     let (org, act) = asked;
     let needs = code.to_owned();
     let language = links::fallback(app);
-    let by = Asked { actor: actor.clone(), origin: origin.clone(), mode: Mode::Act, now: app.now(), language };
+    let (actor, origin, now) = (actor.clone(), origin.clone(), app.now());
+    let by = Asked { actor, origin, mode: Mode::Act, now, language, turned_away: false };
     let refused = Refused { org, lines: act.clone(), kinds: vec!["request.denied"], targets: Vec::new() };
     record_refusal(app, by, refused, &Refusal::Denied { act, needs }).await;
 }

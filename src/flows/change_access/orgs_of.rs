@@ -75,8 +75,20 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         | Change::AddDomain { org, .. }
         | Change::VerifyDomain { org, .. }
         | Change::RemoveDomain { org, .. }
+        | Change::SetDomainConnection { org, .. }
+        | Change::SetSignInStage { org, .. }
+        | Change::PassSignInTest { org, .. }
+        | Change::RemoveSignIn { org, .. }
+        | Change::SetMapping { org, .. }
+        | Change::LinkIdentity { org, .. }
+        | Change::UnlinkIdentity { org, .. }
+        | Change::EndUpstream { org, .. }
+        | Change::SetUpstreamAccount { org, .. }
+        | Change::SetBreakGlass { org, .. }
         | Change::EndWindows { org } => Some(org),
         Change::PutConnection(new) => Some(&new.org),
+        Change::PutSignIn(new) => Some(&new.org),
+        Change::SignInThrough(came) => Some(&came.org),
         Change::Invite(new) => Some(&new.org),
         Change::PutApplication(application) => application.org.as_ref(),
         Change::CreateUser(user) => user.kind.org(),

@@ -13,6 +13,7 @@ use crate::kernel::id::{
     RoleId, UserId,
 };
 use crate::store::db::{Conn, Result};
+use crate::store::federation::upstreams;
 use crate::store::{
     access_keys, alerts, applications, bindings, bundles, connections, groups, memberships, orgs, users,
 };
@@ -89,6 +90,7 @@ enum Object<'c> {
     Bundle(&'c OrgId, &'c BundleId),
     Alert(&'c OrgId, &'c AlertId),
     Connection(&'c OrgId, &'c ConnectionId),
+    SignIn(&'c OrgId, &'c ConnectionId),
 }
 
 impl Object<'_> {
@@ -105,7 +107,7 @@ impl Object<'_> {
             Self::Key(_, id) => id.as_str(),
             Self::Bundle(_, id) => id.as_str(),
             Self::Alert(_, id) => id.as_str(),
-            Self::Connection(_, id) => id.as_str(),
+            Self::Connection(_, id) | Self::SignIn(_, id) => id.as_str(),
         }
     }
 }
@@ -157,6 +159,13 @@ fn object(change: &Change) -> Option<Object<'_>> {
         Change::RemoveAlert { org, alert } => Object::Alert(org, alert),
         Change::PutConnection(new) => Object::Connection(&new.org, &new.id),
         Change::SetConnectionState { org, connection, .. } => Object::Connection(org, connection),
+        Change::PutSignIn(new) => Object::SignIn(&new.org, &new.connection),
+        Change::SetSignInStage { org, connection, .. }
+        | Change::PassSignInTest { org, connection, .. }
+        | Change::RemoveSignIn { org, connection }
+        | Change::SetMapping { org, connection, .. } => Object::SignIn(org, connection),
+        Change::SignInThrough(came) => Object::User(&came.user),
+        Change::SetUpstreamAccount { user, .. } => Object::User(user),
         Change::ProvisionUser { user, .. }
         | Change::SetProvisionedUser { user, .. }
         | Change::DeprovisionUser { user, .. }
@@ -193,6 +202,11 @@ fn object(change: &Change) -> Option<Object<'_>> {
         | Change::AddDomain { .. }
         | Change::VerifyDomain { .. }
         | Change::RemoveDomain { .. }
+        | Change::SetDomainConnection { .. }
+        | Change::LinkIdentity { .. }
+        | Change::UnlinkIdentity { .. }
+        | Change::EndUpstream { .. }
+        | Change::SetBreakGlass { .. }
         | Change::UseSetupLink { .. } => return None,
     })
 }
@@ -229,6 +243,11 @@ async fn take(conn: &mut Conn, object: &Object<'_>) -> Result<Picture> {
         Object::Connection(org, connection) => shown(connections::find(conn, org, connection).await?.map(|found| {
             json!({ "name": found.name, "state": found.state.as_str(), "profile": found.profile,
                     "local_grants": found.local_grants, "settings": found.settings })
+        })),
+        // Its secrets are no part of its settings.
+        Object::SignIn(org, connection) => shown(upstreams::find(conn, org, connection).await?.map(|found| {
+            json!({ "stage": found.stage, "revision": found.revision, "settings": found.settings,
+                    "mapping": found.mapping })
         })),
         Object::Alert(org, alert) => shown(alerts::find(conn, org, alert).await?.map(|found| {
             let channel = channel(&found.rule.channel);

@@ -11,22 +11,24 @@
 use std::collections::BTreeSet;
 
 use crate::app::App;
-use crate::domain::access::Role;
 use crate::domain::change::{Actor, AdoptionDecision, Change, Mode, Origin, Provisioned, Receipt};
 use crate::domain::connection::ConnectionState;
+use crate::domain::federation::claims;
 use crate::domain::people::domain_name::DomainName;
 use crate::domain::people::identifier;
-use crate::domain::people::user::{Kind, MembershipState, UserState};
+use crate::domain::people::user::{Kind, UserState};
 use crate::domain::scim::{Object, derive};
 use crate::domain::source::Source;
+use crate::flows::adoptable::{answers_for, is_plain};
 use crate::flows::change_access::{Refusal, change_access_from};
 use crate::flows::scim::Asking;
 use crate::kernel::id::{AdoptionId, OrgId, UserId};
 use crate::store::connections::{self, Connection};
 use crate::store::db::Conn;
+use crate::store::federation::{identities, upstreams};
 use crate::store::scim::adoptions::{self, Adoption, Asked};
 use crate::store::users::User;
-use crate::store::{domains, memberships, orgs, users};
+use crate::store::{domains, users};
 
 /// What stands in the way of a pushed account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,14 +52,47 @@ pub async fn in_the_way(app: &App, asking: &Asking, new: &Provisioned) -> Result
     let Some(first) = found.first() else {
         return Ok(None);
     };
+    // Somebody whom the same connection signed in before it pushed them.
+    let its_own = Source::Oidc(id.to_string());
+    if found.len() == 1 && first.source == its_own && first.kind == Kind::Managed(org.clone()) {
+        let user = first.id.clone();
+        if is_the_same(&mut conn, &asking.connection, first, new).await? {
+            return Ok(Some(Way::Adopt(user)));
+        }
+        let apart = adoptions::is_kept_apart(&mut conn, id, &user).await?;
+        return Ok(Some(if apart { Way::Other } else { Way::Queue(user) }));
+    }
     let at_home = |user: &User| user.kind == Kind::Managed(org.clone()) && user.source.connection().is_none();
     if !found.iter().all(at_home) || adoptions::is_kept_apart(&mut conn, id, &first.id).await? {
         return Ok(Some(Way::Other));
     }
     let one = found.len() == 1;
-    let fits = one && answers_for(&mut conn, org, first, new).await? && is_plain(&mut conn, org, first).await?;
+    let said: Vec<&str> = new.profile.email.as_deref().into_iter().chain([new.user_name.as_str()]).collect();
+    let fits = one && answers_for(&mut conn, org, first, &said).await? && is_plain(&mut conn, org, first).await?;
     let user = first.id.clone();
     Ok(Some(if fits { Way::Adopt(user) } else { Way::Queue(user) }))
+}
+
+/// Whether whoever came through under an account is whom the connection pushes now: by the immutable id where the sign-in
+/// names one, else by an address that was proven. A user name is whatever the person could have the provider say.
+async fn is_the_same(
+    conn: &mut Conn,
+    connection: &Connection,
+    user: &User,
+    new: &Provisioned,
+) -> Result<bool, sqlx::Error> {
+    let sign_in = upstreams::find(conn, &connection.org, &connection.id).await?;
+    let Some(name) = sign_in.and_then(|found| found.settings.scim_claim) else {
+        let said: Vec<&str> = new.profile.email.as_deref().into_iter().collect();
+        return answers_for(conn, &connection.org, user, &said).await;
+    };
+    let all = identities::of_user_in(conn, &connection.org, &user.id).await?;
+    let Some(one) = all.into_iter().find(|one| one.connection == connection.id) else {
+        return Ok(false);
+    };
+    let kept = identities::claims(conn, &one.id).await?.unwrap_or_default();
+    let said = if name == "sub" { Some(one.upstream.subject.as_str()) } else { claims::text(&kept, &name) };
+    Ok(said.is_some() && said == new.resource.external_id.as_deref())
 }
 
 /// The accounts in the organisation's realm that have the pushed address or the pushed name; that of the address first.
@@ -73,40 +108,6 @@ async fn claimed(conn: &mut Conn, org: &OrgId, new: &Provisioned) -> Result<Vec<
         found.extend(user.filter(|user| found.iter().all(|other| other.id != user.id)));
     }
     Ok(found)
-}
-
-/// Whether the account's own address was pushed, and its domain is the organisation's.
-async fn answers_for(conn: &mut Conn, org: &OrgId, user: &User, new: &Provisioned) -> Result<bool, sqlx::Error> {
-    let Some(email) = user.profile.email.as_deref().filter(|email| !email.is_empty()) else {
-        return Ok(false);
-    };
-    let is_it = |pushed: &str| identifier::key(pushed) == identifier::key(email);
-    if !new.profile.email.as_deref().is_some_and(is_it) && !is_it(&new.user_name) {
-        return Ok(false);
-    }
-    match DomainName::of_email(email) {
-        Some(domain) => domains::is_verified(conn, org, domain.as_str()).await,
-        None => Ok(false),
-    }
-}
-
-/// Whether an account was made here, is barred nowhere, and neither owns nor administers anything, now or later.
-async fn is_plain(conn: &mut Conn, org: &OrgId, user: &User) -> Result<bool, sqlx::Error> {
-    let made_here = matches!(user.source, Source::Local | Source::Invitation(_));
-    if !made_here || !matches!(user.state, UserState::Active | UserState::Pending) {
-        return Ok(false);
-    }
-    let Some(member) = memberships::of_user(conn, org, &user.id).await? else {
-        return Ok(false);
-    };
-    let owner = orgs::find(conn, org).await?.and_then(|found| found.owner);
-    if owner.as_ref() == Some(&member.id) || !matches!(member.state, MembershipState::Active | MembershipState::Pending)
-    {
-        return Ok(false);
-    }
-    let bindings = memberships::bindings_reaching(conn, &member.id).await?;
-    // What an organisation's own role allows may grow tomorrow.
-    Ok(!bindings.iter().any(|binding| matches!(binding.role, Role::Own(_)) || binding.role.is_admin()))
 }
 
 /// Has an account wait for an administrator's decision, with what was pushed; one that is kept apart does not.

@@ -17,6 +17,7 @@
 //! | `until` | when the pause, the key or the token ends (milliseconds) | `locked`, `key_*`, `scim_token_expiring` |
 //! | `key`, `project` | an access key's name and its project's key | `key_*` |
 //! | `connection`, `key` | a connection's name, and its token's | `scim_token_expiring` |
+//! | `connection`, `error`, `since` | a connection's name, its provider's last failure, since when | `connection_failing` |
 //! | `rule`, `event`, `actor`, `action`, `outcome` | the rule, if one fitted, and what happened | `alert` |
 //!
 //! A name that isn't given is empty. Values are text that people typed: one line each, at most 300 characters, never

@@ -40,8 +40,8 @@ built_in! {
     "invitation", "invitation_again", "invitation_reminder", "set_password", "set_password_again",
     "set_password_reminder", "reset_password", "reset_by_admin", "confirm_account", "account_exists", "confirm_email",
     "password_changed", "new_sign_in", "email_changed_old", "email_changed_new", "locked", "key_created",
-    "key_expiring", "scim_token_expiring", "removed", "suspended", "ownership_received", "ownership_given", "alert",
-    "footer", "trial", "set_password.sms", "reset_password.sms", "locked.sms",
+    "key_expiring", "scim_token_expiring", "connection_failing", "removed", "suspended", "ownership_received",
+    "ownership_given", "alert", "footer", "trial", "set_password.sms", "reset_password.sms", "locked.sms",
 }
 
 const LAYOUT: &str = include_str!("templates/layout.html");
@@ -296,7 +296,7 @@ fn shown(path: &Path) -> String {
 pub fn sample(template: Template, language: Language) -> (Mail, Look) {
     let (mut mail, mut look) = bare(template, language);
     for name in NAMES.iter().filter(|name| !["product", "issuer", "support", "link"].contains(name)) {
-        let moment = ["expires", "at", "until"].contains(name);
+        let moment = ["expires", "at", "until", "since"].contains(name);
         let value = if moment { "1746280800000".to_owned() } else { format!("the {name}") };
         mail.values.insert((*name).to_owned(), value);
     }

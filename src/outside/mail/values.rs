@@ -14,7 +14,7 @@ use crate::domain::mail::Mail;
 use crate::kernel::time::UnixMillis;
 
 /// Every name that a template may use; the table stands in the module above.
-pub const NAMES: [&str; 25] = [
+pub const NAMES: [&str; 27] = [
     "product",
     "issuer",
     "org",
@@ -35,6 +35,8 @@ pub const NAMES: [&str; 25] = [
     "project",
     "connection",
     "reason",
+    "error",
+    "since",
     "rule",
     "event",
     "actor",
@@ -42,12 +44,25 @@ pub const NAMES: [&str; 25] = [
     "outcome",
 ];
 /// Those that are moments, in milliseconds since 1970.
-const MOMENTS: [&str; 3] = ["expires", "at", "until"];
+const MOMENTS: [&str; 4] = ["expires", "at", "until", "since"];
 /// Those that nobody types.
 const OURS: [&str; 4] = ["product", "issuer", "support", "link"];
 /// Those in which no mail program may find an address at all: people typed them.
-const TYPED: [&str; 12] =
-    ["org", "name", "user_name", "inviter", "groups", "by", "browser", "key", "connection", "reason", "rule", "action"];
+const TYPED: [&str; 13] = [
+    "org",
+    "name",
+    "user_name",
+    "inviter",
+    "groups",
+    "by",
+    "browser",
+    "key",
+    "connection",
+    "reason",
+    "error",
+    "rule",
+    "action",
+];
 /// The longest value, in characters.
 const LONGEST: usize = 300;
 

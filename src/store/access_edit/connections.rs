@@ -57,7 +57,7 @@ impl AccessEdit<'_> {
         Ok(Written::from_rows(query.execute().await?, Written::Taken))
     }
 
-    /// Sets a connection's state. One that is deleted has no credentials any more, and stays so.
+    /// Sets a connection's state. One that is deleted has no credentials and no secrets any more, and stays so.
     ///
     /// # Errors
     /// The database's.
@@ -73,6 +73,7 @@ impl AccessEdit<'_> {
             Some(found) if found.state == ConnectionState::Deleted => return Ok(Written::Missing),
             Some(_) => {}
         }
+        self.follow_state(org, connection, state).await?;
         if state == ConnectionState::Deleted {
             self.tx
                 .query("DELETE FROM scim_credentials WHERE connection_id = $1")
@@ -106,7 +107,7 @@ impl AccessEdit<'_> {
         if connections::find(self.tx, org, connection).await?.is_none() {
             return Ok(Written::Missing);
         }
-        let mut rows = 0;
+        let mut rows = self.release_places(connection).await?;
         for sql in [
             "UPDATE users SET source = 'local' WHERE org_id = $1 AND source = $2",
             "UPDATE memberships SET source = 'local' WHERE org_id = $1 AND source = $2",
@@ -114,14 +115,17 @@ impl AccessEdit<'_> {
                (SELECT g.id FROM groups g WHERE g.org_id = $1 AND g.source = $2)",
             "UPDATE groups SET source = 'local' WHERE org_id = $1 AND source = $2",
         ] {
-            let source = Source::Scim(connection.to_string()).to_string();
-            rows += self.tx.query(sql).bind(org.as_str().to_owned()).bind(source).execute().await?;
+            for source in [Source::Scim(connection.to_string()), Source::Oidc(connection.to_string())] {
+                let query = self.tx.query(sql).bind(org.as_str().to_owned()).bind(source.to_string());
+                rows += query.execute().await?;
+            }
         }
         for sql in [
             "DELETE FROM scim_emails WHERE connection_id = $1",
             "DELETE FROM scim_users WHERE connection_id = $1",
             "DELETE FROM scim_groups WHERE connection_id = $1",
             "DELETE FROM scim_adoptions WHERE connection_id = $1",
+            "DELETE FROM upstream_identities WHERE connection_id = $1",
             "UPDATE connections SET user_count = 0, group_count = 0
              WHERE id = $1 AND (user_count > 0 OR group_count > 0)",
         ] {

@@ -121,6 +121,7 @@ impl AccessEdit<'_> {
         }
         let members = groups::member_ids(self.tx, group).await?;
         self.touch(org, &members, Cause::GroupDeleted).await?;
+        self.unmap_group(org, group).await?;
         for sql in [
             "DELETE FROM bindings WHERE group_id = $1",
             "DELETE FROM group_members WHERE group_id = $1",

@@ -153,6 +153,8 @@ impl AccessEdit<'_> {
             "DELETE FROM password_history WHERE user_id = $1",
             "DELETE FROM known_browsers WHERE user_id = $1",
             "DELETE FROM scim_adoptions WHERE user_id = $1",
+            "DELETE FROM upstream_identities WHERE user_id = $1",
+            "UPDATE sign_in_log SET user_id = NULL, claims = '{}' WHERE user_id = $1",
             "UPDATE users SET password = NULL, profile = '{}', email = NULL, phone = NULL WHERE id = $1",
         ] {
             self.tx.query(sql).bind(user.as_str().to_owned()).execute().await?;
@@ -267,6 +269,7 @@ impl AccessEdit<'_> {
     async fn drop_membership(&mut self, member: &MembershipId) -> Result<()> {
         self.delete_keys_of_member(member).await?;
         self.note_groups_of(member).await?;
+        self.forget_upstream(member).await?;
         for sql in [
             "DELETE FROM group_members WHERE membership_id = $1",
             "DELETE FROM bindings WHERE membership_id = $1",
@@ -346,7 +349,7 @@ impl AccessEdit<'_> {
     }
 
     /// Moves a membership from its account to another; its id, bindings and groups stay. What was open through it ends,
-    /// and its access keys go: they were the other person's. `Taken` when the account is a member already.
+    /// and its access keys and upstream identities go: they were the other person's. `Taken` when the account is a member already.
     ///
     /// # Errors
     /// The database's.
@@ -364,8 +367,12 @@ impl AccessEdit<'_> {
         }
         self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
         self.delete_keys_of_member(member).await?;
+        self.forget_upstream(member).await?;
         self.tx
-            .query("UPDATE memberships SET user_id = $2, last_sign_in_at = NULL, active_from = $3 WHERE id = $1")
+            .query(
+                "UPDATE memberships SET user_id = $2, last_sign_in_at = NULL, active_from = $3, break_glass = FALSE
+                 WHERE id = $1",
+            )
             .bind(member.as_str().to_owned())
             .bind(by.as_str().to_owned())
             .bind(self.at.0)

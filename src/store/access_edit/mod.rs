@@ -10,8 +10,10 @@
 //! COMMITTED, and nobody would end the session. The organisation's row is the lock that makes them take turns.
 
 mod connections;
+pub mod federation;
 mod groups;
 mod invitations;
+pub mod mapped;
 mod members;
 mod notices;
 mod orgs;
@@ -19,6 +21,7 @@ mod passwords;
 mod provisioned;
 mod roles;
 mod tools;
+mod upstream_account;
 
 pub use invitations::Renewed;
 pub use tools::NewServiceAccount;
@@ -71,7 +74,7 @@ pub struct AccessEdit<'t> {
     orgs: BTreeMap<OrgId, OrgFacts>,
     versions: BTreeMap<OrgId, i64>,
     touched: BTreeMap<MembershipId, Touched>,
-    /// Organisations in which this edit has ended windows that were over.
+    /// Organisations in which this edit has ended windows, or places in groups, that were over.
     swept: BTreeSet<OrgId>,
     /// Own roles that this edit has deleted.
     deleted_roles: BTreeSet<(OrgId, String)>,
@@ -108,8 +111,8 @@ pub struct Settled {
 }
 
 impl<'t> AccessEdit<'t> {
-    /// Opens an edit of some organisations and locks them, in the order of their ids. Windows that are over are ended
-    /// first: so the picture before each change is one that Muster has acted upon, and no loss falls between two.
+    /// Opens an edit of some organisations and locks them, in the order of their ids. Windows, and places in groups, that are over
+    /// are ended first: so the picture before each change is one that Muster has acted upon, and no loss falls between two.
     ///
     /// Organisations that are not there (yet) are passed over.
     ///
@@ -227,12 +230,17 @@ impl<'t> AccessEdit<'t> {
     /// The database's.
     pub async fn touch(&mut self, org: &OrgId, members: &[MembershipId], cause: Cause) -> Result<()> {
         self.touch_bindings(org, members, cause, Count::Live).await?;
+        self.moved(members);
+        Ok(())
+    }
+
+    /// Says of members whose picture was taken that more than bindings is about to be written.
+    fn moved(&mut self, members: &[MembershipId]) {
         for id in members {
             if let Some(touched) = self.touched.get_mut(id) {
                 touched.stays = false;
             }
         }
-        Ok(())
     }
 
     /// As [`AccessEdit::touch`], for members of whom nothing but bindings is about to be written: neither their rows, nor

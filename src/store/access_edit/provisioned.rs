@@ -204,6 +204,10 @@ impl AccessEdit<'_> {
     pub async fn hand_over(&mut self, org: &OrgId, user: &UserId, member: &MembershipId, to: &Source) -> Result<()> {
         self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
         if let Some(found) = users::find(self.tx, user).await? {
+            if found.source.connection().is_none() {
+                // Whoever made the account may have made its keys, too.
+                self.delete_keys_of_member(member).await?;
+            }
             if found.state == UserState::Suspended {
                 self.set_member_state(org, member, MembershipState::Suspended).await?;
             }
@@ -213,7 +217,7 @@ impl AccessEdit<'_> {
         }
         for sql in [
             "UPDATE users SET password = NULL, must_change = $3, access_type = 'password', source = $2 WHERE id = $1",
-            "UPDATE memberships SET source = $2 WHERE user_id = $1",
+            "UPDATE memberships SET source = $2, break_glass = FALSE WHERE user_id = $1",
         ] {
             let mut query = self.tx.query(sql).bind(user.as_str().to_owned()).bind(to.to_string());
             if sql.contains("$3") {

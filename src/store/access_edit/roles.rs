@@ -151,22 +151,24 @@ impl AccessEdit<'_> {
         if self.swept.contains(org) { Written::Done } else { Written::Already }
     }
 
-    /// Ends the bindings whose windows are over; the picture before counts them as live.
+    /// Ends the bindings whose windows are over, and the places in groups that are; the picture before counts them as
+    /// live.
     pub(super) async fn sweep(&mut self, org: &OrgId) -> Result<()> {
         let due = bindings::due(self.tx, org, self.at).await?;
-        if due.is_empty() {
-            return Ok(());
-        }
-        self.swept.insert(org.clone());
         // All pictures first: a member may lose several at once.
         for binding in &due {
             let members = self.subject_members(org, &binding.subject).await?.unwrap_or_default();
             self.touch_bindings(org, &members, Cause::RoleRemoved, Count::LiveAndDue).await?;
         }
+        let over = self.touch_places_over(org).await?;
+        if due.is_empty() && over.is_empty() {
+            return Ok(());
+        }
+        self.swept.insert(org.clone());
         for binding in &due {
             bindings::delete(self.tx, &binding.id).await?;
         }
-        Ok(())
+        self.delete_places_over(&over).await
     }
 
     pub(super) async fn take(&mut self, org: &OrgId, binding: &Binding, cause: Cause, count: Count) -> Result<()> {

@@ -12,10 +12,14 @@ use super::input::Query;
 use super::lookup;
 use super::paging::{self, Page};
 use super::problem::Problem;
+use super::sign_in_body::SignInRow;
+use super::sign_in_settings;
 use super::words;
 use crate::app::App;
 use crate::flows::scim::expiring::AHEAD;
+use crate::kernel::id::MembershipId;
 use crate::kernel::time::HOUR;
+use crate::store::federation;
 use crate::store::scim::requests::{self, Logged};
 use crate::store::scim::{credentials, health};
 
@@ -103,6 +107,10 @@ pub struct HealthBody {
     pub adoptions: i64,
     /// The last hour.
     pub last_hour: LastHour,
+    /// How its sign-in stands and fares; null where there is none.
+    pub sign_in: Option<SignInRow>,
+    /// The memberships that may sign in with a password though a connection of the organisation is enforced.
+    pub break_glass: Vec<String>,
 }
 
 fn show(row: Logged) -> RequestBody {
@@ -156,6 +164,7 @@ async fn fares(
     let all = credentials::of_connection(&mut conn, &connection.id).await?;
     let live_credentials = all.iter().filter(|one| one.is_live(now)).count();
     let ending = all.into_iter().filter(|one| one.expires_at <= now.plus(AHEAD));
+    let break_glass = federation::break_glass_of(&mut conn, &connection.org).await?;
     let (asked_for, failed) = health::requests_since(&mut conn, &connection.id, now.minus(HOUR)).await?;
     Ok(axum::Json(HealthBody {
         state: connection.state.as_str(),
@@ -169,6 +178,8 @@ async fn fares(
         held: health::held(&mut conn, &connection.id).await?,
         adoptions: health::waiting_adoptions(&mut conn, &connection.id).await?,
         last_hour: LastHour { requests: asked_for, errors: failed, error_rate: rate(asked_for, failed) },
+        sign_in: sign_in_settings::state_of(&mut conn, &connection.id).await?,
+        break_glass: break_glass.into_iter().map(MembershipId::into_string).collect(),
         connection_id: connection.id.into_string(),
     }))
 }

@@ -3,6 +3,8 @@
 //! What a connection does meanwhile (how many it keeps, when it was last heard of) is no part of the connection itself, so
 //! that its tag stays the same while people are pushed.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,8 @@ use super::input::{Body, ConfirmQuery, Query};
 use super::paging::{Page, PageQuery, SearchQuery};
 use super::patch::Given;
 use super::problem::Problem;
+use super::sign_in_body::SignInRow;
+use super::sign_in_settings;
 use super::tag;
 use super::words;
 use super::write::{self, Written};
@@ -75,6 +79,8 @@ pub struct ConnectionBody {
     pub admin_url: Option<String>,
     /// What its client is given as base URL, or tenant URL.
     pub scim_url: String,
+    /// What its provider is given as redirect address, for people who sign in there.
+    pub redirect_uri: String,
     /// When it was made (RFC 3339).
     pub created_at: String,
 }
@@ -93,6 +99,8 @@ pub struct ConnectionRow {
     pub last_sync_at: Option<String>,
     /// The last one that was not (RFC 3339).
     pub last_error_at: Option<String>,
+    /// How its sign-in stands; null where there is none.
+    pub sign_in: Option<SignInRow>,
 }
 
 /// How the guard is set; what is absent stays, or is the usual.
@@ -241,17 +249,19 @@ fn show(connection: &Connection, issuer: &str) -> ConnectionBody {
         patch_answers_body: connection.settings.patch_answers_body,
         admin_url: connection.settings.admin_url.clone(),
         scim_url: scim_url(issuer),
+        redirect_uri: format!("{issuer}/upstream/{}/callback", connection.id),
         created_at: words::moment(connection.created_at),
     }
 }
 
-fn row(connection: &Connection, issuer: &str) -> ConnectionRow {
+fn row(connection: &Connection, issuer: &str, sign_in: Option<SignInRow>) -> ConnectionRow {
     ConnectionRow {
         connection: show(connection, issuer),
         users: connection.users,
         groups: connection.groups,
         last_sync_at: connection.last_sync_at.map(words::moment),
         last_error_at: connection.last_error_at.map(words::moment),
+        sign_in,
     }
 }
 
@@ -298,7 +308,12 @@ async fn list(
         all.retain(|connection| fold::key(&connection.name).contains(&wanted));
     }
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
-    let show = |connection: Connection| row(&connection, app.issuer());
+    let mut sign_ins = BTreeMap::new();
+    for connection in &all {
+        let state = sign_in_settings::state_of(&mut conn, &connection.id).await?;
+        sign_ins.extend(state.map(|state| (connection.id.clone(), state)));
+    }
+    let show = |connection: Connection| row(&connection, app.issuer(), sign_ins.get(&connection.id).cloned());
     Ok(axum::Json(Page::cut(all, &page, |connection| connection.id.to_string(), show)?))
 }
 

@@ -113,6 +113,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         "user" => "The account's id, or its membership's.",
         "domain" => "The domain, or its id.",
         "organisation" => "The id or slug of the organisation that invites.",
+        "identity" => "The id of who somebody is at a provider.",
         _ => "The id.",
     };
     names.map(|name| parameter("path", name, text(name))).collect()

@@ -9,6 +9,7 @@ use super::asked::{Asked, How};
 use super::declare::{Needs, Routes, routes};
 use super::input::{Body, Query};
 use super::paging::{Page, PageQuery};
+use super::patch::Given;
 use super::problem::Problem;
 use super::tag;
 use super::words::{self, ReceiptBody};
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::domain::change::{Change, Mode};
 use crate::domain::people::domain_name::{DomainName, record_name, record_value};
 use crate::flows::domains::{self, Found};
-use crate::kernel::id::OrgId;
+use crate::kernel::id::{ConnectionId, DomainId, OrgId};
 use crate::store::db::Conn;
 use crate::store::domains::{self as stored, Domain};
 
@@ -27,6 +28,7 @@ pub fn routes(routes: Routes) -> Routes {
         .route(Needs::Org("domains.read"), routes!(list))
         .route(Needs::Org("domains.write").people_only(), routes!(create))
         .route(Needs::Org("domains.read"), routes!(get))
+        .route(Needs::Org("domains.write").people_only(), routes!(change))
         .route(Needs::Org("domains.write").people_only(), routes!(verify))
         .route(Needs::Org("domains.write"), routes!(delete))
 }
@@ -63,6 +65,8 @@ pub struct DomainBody {
     pub verified_at: Option<String>,
     /// Since when the record of a verified one is gone (RFC 3339); after a week it is pending again.
     pub missing_since: Option<String>,
+    /// The connection that its people sign in through; null: the organisation's only open one, if there is one.
+    pub connection_id: Option<String>,
 }
 
 /// A new domain.
@@ -72,6 +76,29 @@ pub struct DomainBody {
 pub struct NewDomainBody {
     /// The domain, such as `acme.com`.
     domain: String,
+}
+
+/// Where a domain leads.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DomainPatch {
+    /// The id of the connection that its people sign in through; null leaves it to the organisation's only open one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    connection: Given<String>,
+}
+
+impl DomainPatch {
+    /// The change that has a domain lead where the patch says.
+    fn changes(&self, org: OrgId, domain: DomainId) -> Result<Vec<Change>, Problem> {
+        let wrong = |_| Problem::invalid("connection", "Give the id of a connection (con_…).");
+        let connection = match &self.connection {
+            Given::Absent => return Ok(Vec::new()),
+            Given::Null => None,
+            Given::Set(id) => Some(id.parse::<ConnectionId>().map_err(wrong)?),
+        };
+        Ok(vec![Change::SetDomainConnection { org, domain, connection }])
+    }
 }
 
 /// What came of looking for a domain's record.
@@ -97,6 +124,7 @@ fn show(domain: Domain) -> DomainBody {
         checked_at: domain.checked_at.map(words::moment),
         verified_at: domain.verified_at.map(words::moment),
         missing_since: domain.missing_since.map(words::moment),
+        connection_id: domain.connection.map(ConnectionId::into_string),
     }
 }
 
@@ -150,6 +178,31 @@ async fn get(
 ) -> Result<axum::Json<DomainBody>, Problem> {
     let mut conn = app.db.read().await?;
     Ok(axum::Json(show(found(&mut conn, &asked.room()?.id, &domain).await?)))
+}
+
+/// Says which connection the people of a verified domain sign in through. Addresses of it are that connection's alone to
+/// assert from then on.
+#[utoipa::path(patch, path = "/api/v1/orgs/{org}/domains/{domain}", tag = "domains", request_body = DomainPatch,
+    responses((status = 200, description = "The domain.", body = Written<DomainBody>)))]
+async fn change(
+    State(app): State<App>,
+    asked: Asked,
+    how: How,
+    Path((_, domain)): Path<(String, String)>,
+    Body(patch): Body<DomainPatch>,
+) -> Result<Response, Problem> {
+    let org = asked.room()?.id.clone();
+    let receipt = write::edit(&app, &asked, &how, |conn| {
+        let (org, domain, patch) = (org.clone(), domain.clone(), patch.clone());
+        Box::pin(async move {
+            let before = found(conn, &org, &domain).await?;
+            let changes = patch.changes(org, before.id.clone())?;
+            Ok((tag::of(&show(before)), changes))
+        })
+    })
+    .await?;
+    let after = found(&mut app.db.read().await?, &org, &domain).await?;
+    Ok(Written::ok(Some(show(after)), &receipt))
 }
 
 /// Looks for a domain's record now. One whose record is there is verified, unless another organisation's is already. A dry

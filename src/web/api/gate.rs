@@ -121,8 +121,13 @@ async fn enter(
         return Err(Problem::not_found("The resource"));
     }
     let mut conn = app.db.read().await?;
-    let (mut asked, auth_time) = caller(app, &mut conn, request, origin).await?;
+    let Caller { mut asked, auth_time, speaks } = caller(app, &mut conn, request, origin).await?;
     let named = |wanted: &str| names.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    if named("org").is_none() && !speaks {
+        let detail =
+            "Sign in with your own account, not through an organisation's provider: this is not the organisation's.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "own_sign_in_required", detail));
+    }
     if let Some(org) = named("org") {
         let room = room(app, &mut conn, &asked, org).await?;
         if !room.settings.admits(address) && !asked.is_operator() {
@@ -160,8 +165,18 @@ async fn enter(
     Ok(asked)
 }
 
-/// Whose token it is, and when that person signed in, in seconds.
-async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> Result<(Asked, Option<i64>), Problem> {
+/// Who calls.
+struct Caller {
+    asked: Asked,
+    /// When that person signed in, in seconds.
+    auth_time: Option<i64>,
+    /// Whether the token speaks for the person outside an organisation: not one of an own account whose sign-in an
+    /// organisation's provider vouched for.
+    speaks: bool,
+}
+
+/// Whose token it is.
+async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> Result<Caller, Problem> {
     let unauthorized =
         |code, detail, challenge| Problem::new(StatusCode::UNAUTHORIZED, code, detail).challenging(challenge);
     let Ok(token) = bearer::token(&request.headers, None) else {
@@ -184,6 +199,7 @@ async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> R
     }
     let auth_time = accepted.claims.get("auth_time").and_then(serde_json::Value::as_i64);
     let entry = accepted.family.as_ref().map(|family| family.holding.sid.clone());
+    let came_through = accepted.family.as_ref().is_some_and(|family| family.came_through);
     let (actor, user, token_org) = match (accepted.tool, accepted.family) {
         (Some(tool), _) => {
             let within = (!tool.service).then_some(tool.project);
@@ -196,7 +212,9 @@ async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> R
         // An application's own token stands for nobody.
         (None, None) => return Err(Problem::user_required()),
     };
-    Ok((Asked { actor, user, token_org, entry, origin, place: Place::default() }, auth_time))
+    let speaks = !came_through || users::find(conn, &user).await?.is_some_and(|found| found.kind.org().is_some());
+    let asked = Asked { actor, user, token_org, entry, origin, place: Place::default() };
+    Ok(Caller { asked, auth_time, speaks })
 }
 
 async fn actor_of(conn: &mut Conn, user: &UserId) -> Result<Actor, Problem> {

@@ -12,7 +12,7 @@ use super::managed_by::{Keepers, ManagedBy};
 use super::paging::{self, Page, PageQuery, SearchQuery};
 use super::problem::Problem;
 use super::tag;
-use super::words::{GivenRole, GrantBody, ReceiptBody, RefusedRow};
+use super::words::{GivenRole, GrantBody, ReceiptBody, RefusedRow, moment};
 use super::write::{self, Written};
 use crate::app::App;
 use crate::domain::access::{Binding, Subject};
@@ -122,6 +122,10 @@ pub struct GroupMember {
     pub user_name: String,
     /// Its name.
     pub name: String,
+    /// Where the place in the group comes from: `local`, an invitation, or a connection, which alone takes it.
+    pub source: String,
+    /// When a place that a mapping gave is over unless the person comes again (RFC 3339).
+    pub expires_at: Option<String>,
 }
 
 async fn show(conn: &mut Conn, org: &OrgId, group: Group) -> Result<GroupBody, Problem> {
@@ -306,6 +310,8 @@ async fn members(
         user_id: row.user.into_string(),
         user_name: row.user_name,
         name: row.name,
+        source: row.source.to_string(),
+        expires_at: row.expires_at.map(moment),
     };
     Ok(axum::Json(Page::of(rows, limit, |row| paging::cursor(&[row.member.as_str()]), show)))
 }

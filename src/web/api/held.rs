@@ -111,7 +111,11 @@ async fn show(conn: &mut Conn, known: &[Connection], row: Held) -> Result<HeldBo
     Ok(HeldBody {
         connection: connection.map_or_else(unnamed, ConnectionName::from),
         on_timeout: on_timeout.map(|connection| connection.settings.guard.on_timeout.as_str()),
-        group: group.map(|group| GroupOfUser { id: group.id.into_string(), name: group.name }),
+        group: group.map(|group| GroupOfUser {
+            id: group.id.into_string(),
+            name: group.name,
+            ..GroupOfUser::default()
+        }),
         id: row.id.into_string(),
         state: row.state.as_str(),
         method: row.method,

@@ -171,7 +171,10 @@ async fn show(conn: &mut Conn, found: Invitation, now: UnixMillis) -> Result<Inv
 
 fn body(found: Invitation, names: &BTreeMap<GroupId, String>, now: UnixMillis) -> InvitationBody {
     // A group that is gone by now is left out at the acceptance, too.
-    let group = |id: &GroupId| names.get(id).map(|name| GroupOfUser { id: id.to_string(), name: name.clone() });
+    let group = |id: &GroupId| {
+        let named = |name: &String| GroupOfUser { id: id.to_string(), name: name.clone(), ..GroupOfUser::default() };
+        names.get(id).map(named)
+    };
     let groups = found.access.groups.iter().filter_map(group).collect();
     let role = |one: &Offered| GivenRole {
         role: one.role.to_string(),

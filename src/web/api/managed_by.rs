@@ -11,6 +11,7 @@ use crate::domain::source::Source;
 use crate::kernel::id::ConnectionId;
 use crate::store::connections::{self, Connection};
 use crate::store::db::Conn;
+use crate::store::federation::upstreams;
 
 /// The connection that keeps something: it alone changes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -21,6 +22,9 @@ pub struct ManagedBy {
     pub name: String,
     /// Where its administrators change things, if the organisation said so.
     pub admin_url: Option<String>,
+    /// Where the rules stand by which its people come into groups, if there are any: a path of this API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<String>,
 }
 
 /// A connection by its name.
@@ -53,12 +57,16 @@ impl Keepers {
             if found.contains_key(id) {
                 continue;
             }
-            let connection = connections::by_id(conn, &ConnectionId::trusted(id.to_owned())).await?;
+            let connection_id = ConnectionId::trusted(id.to_owned());
+            let connection = connections::by_id(conn, &connection_id).await?;
+            let sign_in = upstreams::by_id(conn, &connection_id).await?.filter(|found| found.mapping.on);
+            let mapping =
+                sign_in.map(|found| format!("/api/v1/orgs/{}/connections/{id}/mapping", found.connection.org));
             let (name, admin_url) = match connection {
                 Some(connection) => (connection.name, connection.settings.admin_url),
                 None => (id.to_owned(), None),
             };
-            found.insert(id.to_owned(), ManagedBy { connection_id: id.to_owned(), name, admin_url });
+            found.insert(id.to_owned(), ManagedBy { connection_id: id.to_owned(), name, admin_url, mapping });
         }
         Ok(Self(found))
     }
@@ -70,13 +78,13 @@ impl Keepers {
     }
 }
 
-/// Whether a connection says that an account is active; `None` for an account that none provisions. A suspension of the
+/// Whether a connection says that an account is active; `None` for an account that none keeps. A suspension of the
 /// organisation's own stands beside it, on the membership.
 #[must_use]
 pub const fn upstream_active(source: &Source, state: UserState) -> Option<bool> {
     match source {
-        Source::Scim(_) => Some(!matches!(state, UserState::Deactivated)),
-        Source::Local | Source::System | Source::Oidc(_) | Source::Invitation(_) => None,
+        Source::Scim(_) | Source::Oidc(_) => Some(!matches!(state, UserState::Deactivated)),
+        Source::Local | Source::System | Source::Invitation(_) => None,
     }
 }
 
@@ -90,6 +98,7 @@ mod tests {
         let okta = Source::Scim("con_1".to_owned());
         assert_eq!(upstream_active(&okta, UserState::Deactivated), Some(false));
         assert_eq!(upstream_active(&okta, UserState::Active), Some(true));
+        assert_eq!(upstream_active(&Source::Oidc("con_1".to_owned()), UserState::Deactivated), Some(false));
         assert_eq!(upstream_active(&Source::Local, UserState::Active), None);
     }
 }

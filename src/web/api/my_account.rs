@@ -322,6 +322,7 @@ async fn set_password(
         expires_at: now,
         last_used_at: None,
         password_at: None,
+        through: None,
     };
     let (old, new) = (Secret::presented(body.old), Secret::presented(body.new));
     let end_others = body.end_others.unwrap_or(true);

@@ -11,21 +11,33 @@ use crate::domain::access::{Binding, Subject};
 use crate::domain::people::user::{Kind, MembershipState, UserState};
 use crate::kernel::id::{MembershipId, OrgId};
 use crate::store::db::Conn;
+use crate::store::federation;
 use crate::store::memberships::Owned;
 use crate::store::people_read::{self, GroupName, Person};
 
-/// A group that a person is in.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+/// A group that a person is in, or will be.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct GroupOfUser {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Where the place in it comes from: `local`, an invitation, or a connection, which alone takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// When a place that a mapping gave is over unless the person comes again (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
 }
 
 impl From<GroupName> for GroupOfUser {
     fn from(group: GroupName) -> Self {
-        Self { id: group.id.into_string(), name: group.name }
+        Self {
+            id: group.id.into_string(),
+            name: group.name,
+            source: Some(group.source.to_string()),
+            expires_at: group.expires_at.map(moment),
+        }
     }
 }
 
@@ -70,7 +82,7 @@ pub struct UserBody {
     pub source: String,
     /// The connection that keeps the account; null where it is kept here.
     pub managed_by: Option<ManagedBy>,
-    /// Of an account that is provisioned: whether its connection says that it is active. It has no password here.
+    /// Of an account that a connection keeps: whether that says that it is active. It has no password here.
     pub upstream_active: Option<bool>,
     /// What counts: `active` only if account and membership are.
     pub state: &'static str,
@@ -82,6 +94,8 @@ pub struct UserBody {
     pub access_type: &'static str,
     /// Whether this is the organisation's owner.
     pub owner: bool,
+    /// Whether the person was made one who may sign in with a password though a connection is enforced.
+    pub break_glass: bool,
     /// The ids of the applications that may be used; null is any.
     pub restricted_to: Option<Vec<String>>,
     /// The groups, by name.
@@ -177,6 +191,7 @@ pub async fn show(conn: &mut Conn, person: &Person) -> Result<UserBody, Problem>
         membership_state: person.member_state.as_str(),
         access_type: person.access_type.as_str(),
         owner: person.owner,
+        break_glass: federation::is_marked_break_glass(conn, &person.member).await?,
         restricted_to: person.restricted_to.as_ref().map(|list| list.iter().map(ToString::to_string).collect()),
         groups: groups.into_iter().map(Into::into).collect(),
         roles: roles.iter().map(Into::into).collect(),

@@ -5,7 +5,7 @@
 
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_sessions::Session;
@@ -14,18 +14,23 @@ use tower_sessions::cookie::{Cookie, SameSite};
 use crate::app::App;
 use crate::domain::oauth::params::Params;
 pub use crate::domain::people::browser::device;
-use crate::kernel::id::SessionId;
+use crate::kernel::id::{ConnectionId, SessionId};
 use crate::kernel::secret::{Secret, same};
-use crate::kernel::time::MINUTE;
+use crate::kernel::time::{MINUTE, UnixMillis};
 use crate::store::cookies::{FACTS, Facts};
 use crate::store::sessions;
-use crate::web::layers::ClientIp;
+use crate::web::layers::{ClientIp, RequestId};
+
+/// The key of a session's data under which lies when somebody came through a connection last.
+const CAME_AT: &str = "came_at";
 
 /// The browser that sent a request.
 pub struct Browser {
     app: App,
     binding: String,
     is_new: bool,
+    posts: bool,
+    came_at: Option<UnixMillis>,
     session: Session,
     /// The session, when the person is signed in.
     pub facts: Option<Facts>,
@@ -33,6 +38,8 @@ pub struct Browser {
     pub user_agent: String,
     /// The address.
     pub address: String,
+    /// The request's id.
+    pub request_id: RequestId,
 }
 
 /// The cookies' names: with the prefix that keeps sibling hosts out, except on a loopback issuer without TLS.
@@ -73,7 +80,10 @@ where
         let binding = known.unwrap_or_else(|| Secret::mint(&*app.chance, "").expose().to_owned());
         let facts: Option<Facts> = session.get(FACTS).await.map_err(|_| crate::web::pages::error::unavailable())?;
         let user_agent = header_text(&parts.headers, header::USER_AGENT);
-        let browser = Self { app, binding, is_new, session, facts, user_agent, address: ip.to_string() };
+        let request_id = RequestId::from_request_parts(parts, state).await.unwrap_or_default();
+        let (posts, address) = (parts.method == Method::POST, ip.to_string());
+        let came_at = session.get(CAME_AT).await.unwrap_or_default();
+        let browser = Self { app, binding, is_new, posts, came_at, session, facts, user_agent, address, request_id };
         browser.note_use();
         Ok(browser)
     }
@@ -94,6 +104,27 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 impl Browser {
+    /// What stands for the browser from its first visit on: whoever is sent away comes back in the same one.
+    #[must_use]
+    pub fn binding(&self) -> &str {
+        &self.binding
+    }
+
+    /// Whether it sent a form: the answer can't lead away from here by itself then, but for a page that does.
+    #[must_use]
+    pub const fn is_posting(&self) -> bool {
+        self.posts
+    }
+
+    /// Whether somebody has come back through this connection within the last minute: who is sent there again by then
+    /// was let pass without a question, and that was not enough.
+    #[must_use]
+    pub fn has_just_come_through(&self, through: &ConnectionId) -> bool {
+        let now = self.app.now();
+        self.facts.as_ref().and_then(connection) == Some(through)
+            && self.came_at.is_some_and(|at| now.since(at) < MINUTE)
+    }
+
     /// Seals a text so that only this browser can send it back.
     #[must_use]
     pub fn seal(&self, purpose: &str, text: &str) -> String {
@@ -130,14 +161,18 @@ impl Browser {
         origin == self.app.issuer()
     }
 
-    /// Signs the person in: a new cookie value, for the session that they had if it was theirs, else for a new one.
+    /// Signs the person in: a new cookie value, for the session that they had if it was theirs and came the same way, else
+    /// for a new one. What came through a connection opens less than what didn't: neither becomes the other.
     ///
     /// # Errors
     /// The session table can't be used.
     pub async fn sign_in(&mut self, mut facts: Facts) -> Result<(), tower_sessions::session::Error> {
         if let Some(before) = self.facts.take() {
-            if before.user == facts.user {
-                (facts.id, facts.created_at, facts.expires_at) = (before.id, before.created_at, before.expires_at);
+            if before.user == facts.user && connection(&before) == connection(&facts) {
+                // What the sign-in itself changed may have ended it.
+                if crate::flows::sign_out::is_live(&self.app, &before).await.unwrap_or(false) {
+                    (facts.id, facts.created_at, facts.expires_at) = (before.id, before.created_at, before.expires_at);
+                }
             } else if crate::flows::sign_out::sign_out(&self.app, &before.id).await.is_err() {
                 return Err(tower_sessions::session_store::Error::Backend(
                     "the session before can't be ended".to_owned(),
@@ -147,6 +182,11 @@ impl Browser {
             self.session.cycle_id().await?;
         }
         self.session.insert(FACTS, &facts).await?;
+        if facts.through.is_some() {
+            let now = self.app.now();
+            self.session.insert(CAME_AT, now).await?;
+            self.came_at = Some(now);
+        }
         self.session.save().await?;
         self.facts = Some(facts);
         Ok(())
@@ -191,6 +231,11 @@ impl Browser {
         let (app, id) = (self.app.clone(), facts.id.clone());
         tokio::spawn(async move { crate::flows::note_use::session(&app, id, now).await });
     }
+}
+
+/// The connection that a session came through.
+fn connection(facts: &Facts) -> Option<&ConnectionId> {
+    facts.through.as_ref().map(|through| &through.connection)
 }
 
 /// Around the session layer: a cookie is removed with the attributes that it was set with.

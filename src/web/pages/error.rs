@@ -52,7 +52,7 @@ pub fn dead_link() -> Response {
 pub fn too_many(seconds: i64) -> Response {
     let minutes = seconds.div_euclid(60) + i64::from(seconds.rem_euclid(60) > 0);
     let wait = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
-    let text = format!("Too many messages were asked for from here. Wait {wait}, then try again.");
+    let text = format!("Too much was asked for from here. Wait {wait}, then try again.");
     let mut response = show(StatusCode::TOO_MANY_REQUESTS, "Try again later", &text, None);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response

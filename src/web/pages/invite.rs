@@ -19,6 +19,7 @@ use crate::domain::oauth::params::Params;
 use crate::domain::people::user::Kind;
 use crate::flows::accept_invitation::{self, Expired, NotAccepted, OfferedRole, Open, Seen};
 use crate::flows::change_access::Refusal;
+use crate::flows::federation::speaks_for_the_person;
 use crate::flows::links::masked;
 use crate::flows::{Fault, new_password, sign_out};
 use crate::kernel::secret::Secret;
@@ -112,7 +113,9 @@ async fn visitor(app: &App, browser: &Browser, open: &Open) -> Result<Visitor, F
         None => None,
     };
     let email = &open.invitation.email;
+    let speaks = browser.facts.as_ref().is_none_or(speaks_for_the_person);
     Ok(match user {
+        Some(user) if !speaks => Visitor::Other(format!("{}, through an organisation's provider", called(&user))),
         Some(user) if accept_invitation::is_of(&user, email) => Visitor::Account(called(&user)),
         Some(user) if user.kind == Kind::Own => Visitor::Other(called(&user)),
         Some(user) => Visitor::Other(format!("{}, an account that isn't your own", called(&user))),
@@ -163,6 +166,9 @@ fn gone(browser: &Browser, link: &str, (title, message): (&str, String), can_ren
 
 async fn accept(app: &App, browser: &Browser, link: &str, form: &Params, origin: &Origin) -> Response {
     let secret = Secret::presented(link);
+    if browser.facts.as_ref().is_some_and(|facts| !speaks_for_the_person(facts)) {
+        return look(app, browser, link, (StatusCode::FORBIDDEN, Vec::new())).await;
+    }
     let outcome = if let Some(facts) = &browser.facts {
         accept_invitation::by_link(app, &secret, &facts.user, origin).await.map(|_| ())
     } else {

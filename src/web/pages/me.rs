@@ -19,6 +19,7 @@ use crate::domain::access::reach::Reach;
 use crate::domain::change::Origin;
 use crate::domain::oauth::params::Params;
 use crate::domain::people::user::Kind;
+use crate::flows::federation::speaks_for_the_person;
 use crate::flows::{Fault, accept_invitation, sign_out};
 use crate::kernel::id::UserId;
 use crate::kernel::time::UnixMillis;
@@ -104,8 +105,19 @@ where
     }
 }
 
-/// Whoever is signed in and has pages here; else what they are answered with.
+/// Whoever is signed in, has pages here, and may change their account; else what they are answered with. An own account
+/// is the person's, and no organisation's provider speaks for them.
 pub(super) async fn enter(app: &App, browser: &Browser) -> Result<Facts, Response> {
+    let facts = enter_any(app, browser).await?;
+    match is_only_a_guest(app, &facts).await {
+        Ok(false) => Ok(facts),
+        Ok(true) => Err(browser.answer(not_from_there())),
+        Err(fault) => Err(browser.answer(error::of_fault(fault))),
+    }
+}
+
+/// Whoever is signed in and has pages here, whichever way they came; else what they are answered with.
+pub(super) async fn enter_any(app: &App, browser: &Browser) -> Result<Facts, Response> {
     let Some(facts) = browser.facts.clone() else {
         return Err(browser.answer(reply::see_other("/login")));
     };
@@ -139,6 +151,28 @@ fn restricted() -> Response {
         title: "Go to your application".to_owned(),
         message: "This account is for the applications that your organisation has chosen, and has no pages here. Open \
                   the application and sign in from there."
+            .to_owned(),
+        code: None,
+        trace: None,
+        status: StatusCode::FORBIDDEN.as_u16(),
+    };
+    page(StatusCode::FORBIDDEN, &view)
+}
+
+/// Whether somebody came through an organisation's provider to an account that is their own.
+async fn is_only_a_guest(app: &App, facts: &Facts) -> Result<bool, Fault> {
+    if speaks_for_the_person(facts) {
+        return Ok(false);
+    }
+    let user = users::find(&mut app.db.read().await?, &facts.user).await?;
+    Ok(user.is_none_or(|user| user.kind == Kind::Own))
+}
+
+fn not_from_there() -> Response {
+    let view = ErrorPage {
+        title: "Sign in with your password".to_owned(),
+        message: "You came through your organisation's provider, which opens that organisation alone. This page is \
+                  about your own account. Sign out, then sign in with your password."
             .to_owned(),
         code: None,
         trace: None,
@@ -183,15 +217,22 @@ async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Seen, Fault> {
     let Some(user) = users::find(&mut conn, &facts.user).await? else {
         return Ok(Seen::Nobody);
     };
-    let entrances = memberships::entrances(&mut conn, &facts.user).await?;
+    let mut entrances = memberships::entrances(&mut conn, &facts.user).await?;
+    if let Some(through) = &facts.through {
+        entrances.retain(|entrance| entrance.org == through.org);
+    }
     if is_restricted(&entrances) {
         return Ok(Seen::Restricted);
     }
     let shown = entrances.iter().any(|entrance| entrance.settings.show_last_sign_in);
     let last_sign_in = if shown { last_sign_in(&mut conn, facts).await? } else { None };
     let organisations = access(app, &mut conn, &facts.user, entrances).await?;
-    let listed = sessions::of_user(&mut conn, &facts.user, app.now()).await?;
-    let invitations = accept_invitation::inbox(app, &mut conn, &facts.user).await?.len();
+    let mut listed = sessions::of_user(&mut conn, &facts.user, app.now()).await?;
+    let mut invitations = accept_invitation::inbox(app, &mut conn, &facts.user).await?.len();
+    if !speaks_for_the_person(facts) && user.kind == Kind::Own {
+        listed.retain(|session| is_current(session, facts));
+        invitations = 0;
+    }
     let sessions = listed
         .iter()
         .map(|session| SessionLine {

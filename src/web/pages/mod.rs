@@ -8,6 +8,7 @@ pub mod email;
 pub mod error;
 pub mod files;
 pub mod forgot;
+pub mod identities;
 pub mod invite;
 pub mod me;
 pub mod my_invitations;
@@ -20,6 +21,8 @@ pub mod sealed;
 pub mod select_org;
 pub mod setup;
 pub mod sign_in;
+pub mod upstream;
+pub mod upstream_trial;
 pub mod view;
 pub mod welcome;
 

@@ -35,6 +35,29 @@ pub enum Sealed {
     },
 }
 
+impl Sealed {
+    /// When it began.
+    #[must_use]
+    pub fn made(&self) -> UnixMillis {
+        match self {
+            Self::Authorize(pending) => pending.started,
+            Self::Plain { made, .. } => *made,
+        }
+    }
+}
+
+/// What is kept for somebody who is away at a provider; it is sealed where it is kept, and bound to the browser there.
+#[must_use]
+pub fn to_text(content: &Sealed) -> String {
+    serde_json::to_string(content).unwrap_or_default()
+}
+
+/// Reads what [`to_text`] wrote. How long somebody may be away is for who kept it to judge.
+#[must_use]
+pub fn from_text(text: &str) -> Option<Sealed> {
+    serde_json::from_str(text).ok()
+}
+
 /// Seals for this browser.
 #[must_use]
 pub fn seal(browser: &Browser, content: &Sealed) -> String {
@@ -45,11 +68,7 @@ pub fn seal(browser: &Browser, content: &Sealed) -> String {
 #[must_use]
 pub fn open(app: &App, browser: &Browser, text: &str) -> Option<Sealed> {
     let content: Sealed = serde_json::from_str(&browser.open(PURPOSE, text)?).ok()?;
-    let made = match &content {
-        Sealed::Authorize(pending) => pending.started,
-        Sealed::Plain { made, .. } => *made,
-    };
-    (app.now().since(made) < LIFE).then_some(content)
+    (app.now().since(content.made()) < LIFE).then_some(content)
 }
 
 /// Where a plain sign-in leads, on its way through the address of the sign-in page.

@@ -1,5 +1,7 @@
 //! The sign-in page: user name and password on one page, and where it leads.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -7,17 +9,23 @@ use axum::response::Response;
 
 use super::sealed::{self, Sealed, Waiting};
 use super::view::passwords::PasswordFaults;
+use super::view::upstream::OfferView;
 use super::view::{ApplicationView, SignInPage};
-use super::{error, page, password_change};
+use super::{error, page, password_change, upstream};
 use crate::app::App;
+use crate::domain::federation::Stage;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::authorization_request::AuthorizationRequest;
 use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::params::Params;
+use crate::flows::federation::home_realm::{self, Wish};
 use crate::flows::sign_in::{Answer, Attempt, Context, OPERATOR_SLUG, context, with_password};
 use crate::flows::{Fault, find_application};
+use crate::kernel::id::ConnectionId;
 use crate::kernel::secret::Secret;
 use crate::store::cookies::Facts;
+use crate::store::db::Conn;
+use crate::store::federation::upstreams::Offer;
 use crate::store::orgs;
 use crate::web::extract::browser::Browser;
 use crate::web::extract::caller;
@@ -25,21 +33,33 @@ use crate::web::layers::FormAction;
 use crate::web::oidc::{authorize, reply};
 
 const REFUSED: &str = "That sign-in didn't work. Check the details and try again.";
+const NOWHERE: &str = "No company sign-in is known for this address. Check the address, or sign in with a password.";
 
 /// What somebody typed that is kept when the page is shown again.
 #[derive(Debug)]
 pub struct Typed {
     identifier: String,
     organisation: String,
+    local: bool,
+}
+
+impl Typed {
+    fn of(form: &Params) -> Self {
+        let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
+        let local = form.get("local").is_some();
+        Self { identifier: text("username"), organisation: text("organization"), local }
+    }
 }
 
 /// Why the page is shown to somebody who was on the way in already.
 #[derive(Debug)]
 pub enum Again {
-    /// The last try was refused.
-    Refused(Typed),
+    /// The last try came to nothing: what was typed, and why.
+    Tried(Typed, &'static str),
     /// Something was done elsewhere that ends here.
     After(&'static str),
+    /// A password is to be typed, whatever provider there is.
+    Local,
 }
 
 /// What was done elsewhere and ends at the sign-in page: its word in the address, and what the page says.
@@ -82,7 +102,8 @@ fn forgot(slug: Option<&str>) -> String {
     }
 }
 
-/// The page; `again` for somebody who was on the way in already.
+/// The page; `again` for somebody who was on the way in already. Without it, whoever is at an organisation that enforces
+/// a provider goes there at once.
 pub async fn show(
     app: &App,
     browser: &Browser,
@@ -96,16 +117,23 @@ pub async fn show(
     };
     let fixed = application.and_then(|application| application.org.as_ref());
     let place = fixed.map(|id| id.as_str().to_owned()).or_else(|| slug.clone());
-    let organisation = match name_of(app, place.clone()).await {
-        Ok(name) => name,
+    let (organisation, offers) = match look(app, place.as_deref(), again.as_ref()).await {
+        Ok(seen) => seen,
         Err(fault) => return error::of_fault(fault),
     };
-    let (typed, notice) = match again {
-        Some(Again::Refused(typed)) => (Some(typed), None),
-        Some(Again::After(text)) => (None, Some(text.to_owned())),
-        None => (None, None),
+    if let Some(offer) = enforced(&offers).filter(|_| again.is_none()) {
+        return upstream::go(app, browser, content, &offer.connection, hint.as_deref()).await;
+    }
+    let (typed, error, notice, local) = match again {
+        Some(Again::Tried(typed, why)) => {
+            let local = typed.local;
+            (Some(typed), Some(why.to_owned()), None, local)
+        }
+        Some(Again::After(text)) => (None, None, Some(text.to_owned()), true),
+        Some(Again::Local) => (None, None, None, true),
+        None => (None, None, None, false),
     };
-    let refused = typed.is_some();
+    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let (identifier, typed_slug) =
         typed.map_or((hint.unwrap_or_default(), None), |t| (t.identifier, Some(t.organisation)));
     let form = SignInPage {
@@ -116,11 +144,13 @@ pub async fn show(
         identifier,
         application: application.map(view_of),
         organisation,
-        error: refused.then(|| REFUSED.to_owned()),
+        error,
         show_organisation_field: fixed.is_none(),
         organisation_slug: typed_slug.or(slug).unwrap_or_default(),
+        discover: place.is_none(),
+        offers: offers.into_iter().map(shown).collect(),
+        local,
     };
-    let status = if refused { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let mut response = page(status, &form);
     if let Sealed::Authorize(pending) = content {
         response.extensions_mut().insert(FormAction(pending.request.redirect.form_action()));
@@ -128,14 +158,49 @@ pub async fn show(
     response
 }
 
-async fn name_of(app: &App, org: Option<String>) -> Result<Option<String>, Fault> {
-    let Some(text) = org else { return Ok(None) };
+fn shown(offer: Offer) -> OfferView {
+    OfferView { connection: offer.connection.into_string(), name: offer.name }
+}
+
+fn enforced(offers: &[Offer]) -> Option<&Offer> {
+    offers.iter().find(|offer| offer.stage == Stage::Enforced)
+}
+
+/// The name of the place, and the providers that the place, or else what was typed, leads to.
+async fn look(app: &App, place: Option<&str>, again: Option<&Again>) -> Result<(Option<String>, Vec<Offer>), Fault> {
+    let typed = match again {
+        Some(Again::Tried(typed, _)) => Some(typed),
+        Some(Again::After(_) | Again::Local) | None => None,
+    };
+    if place.is_none() && typed.is_none() {
+        return Ok((None, Vec::new()));
+    }
     let mut conn = app.db.read().await?;
-    Ok(match context(&mut conn, &text).await? {
-        Context::Org(id) => orgs::find(&mut conn, &id).await?.map(|org| org.name),
+    let here = context(&mut conn, place.unwrap_or_default()).await?;
+    let name = match &here {
+        Context::Org(id) => orgs::find(&mut conn, id).await?.map(|org| org.name),
         Context::Operator => Some("Operators of this instance".to_owned()),
         Context::None | Context::Unknown => None,
-    })
+    };
+    let meant = match typed.map(|typed| typed.organisation.as_str()).filter(|slug| !slug.is_empty()) {
+        Some(slug) => context(&mut conn, slug).await?,
+        None => here,
+    };
+    let identifier = typed.map(|typed| typed.identifier.as_str()).unwrap_or_default();
+    Ok((name, offers(&mut conn, &meant, identifier).await?))
+}
+
+/// The providers that somebody may be led to: an organisation's own, where one is known; else that of the address's
+/// domain. Operators have none.
+async fn offers(conn: &mut Conn, context: &Context, identifier: &str) -> Result<Vec<Offer>, sqlx::Error> {
+    match context {
+        Context::Org(org) => home_realm::of_org(conn, org).await,
+        Context::None => {
+            let found = home_realm::of_typed(conn, identifier).await?;
+            Ok(found.map(|found| found.offer).into_iter().collect())
+        }
+        Context::Operator | Context::Unknown => Ok(Vec::new()),
+    }
 }
 
 /// `GET /login`: without an application.
@@ -143,7 +208,8 @@ pub async fn get(State(app): State<App>, browser: Browser, RawQuery(query): RawQ
     plain(&app, browser, None, query).await
 }
 
-/// `GET /o/{slug}/login`: in an organisation's context. A slug that isn't there looks no different.
+/// `GET /o/{slug}/login`: in an organisation's context. A slug that isn't there looks no different. An organisation that
+/// enforces a provider sends there, unless a password is asked for (`local=1`).
 pub async fn get_in_org(
     State(app): State<App>,
     browser: Browser,
@@ -161,11 +227,31 @@ pub async fn get_as_operator(State(app): State<App>, browser: Browser, RawQuery(
 async fn plain(app: &App, browser: Browser, organisation: Option<String>, query: Option<String>) -> Response {
     let params = Params::from_query(query.as_deref().unwrap_or_default()).unwrap_or_default();
     let after = AFTER.iter().find(|(word, _)| params.get("after") == Some(*word));
-    let again = after.map(|&(_, text)| Again::After(text));
+    let local = (params.get("local") == Some("1")).then_some(Again::Local);
+    let again = after.map(|&(_, text)| Again::After(text)).or(local);
     let next = params.get("back").and_then(|back| sealed::open_back(app, &browser, back));
     let content = Sealed::Plain { organisation, made: app.now(), next };
+    if again.is_none()
+        && let Some(hint) = params.get("idp_hint")
+    {
+        match hinted(app, &content, hint).await {
+            Ok(Some(connection)) => {
+                let response = upstream::go(app, &browser, &content, &connection, None).await;
+                return browser.answer(response);
+            }
+            Ok(None) => {}
+            Err(fault) => return browser.answer(error::of_fault(fault)),
+        }
+    }
     let response = show(app, &browser, &content, None, again).await;
     browser.answer(response)
+}
+
+/// The open connection that an address hints at.
+async fn hinted(app: &App, content: &Sealed, hint: &str) -> Result<Option<ConnectionId>, Fault> {
+    let org = upstream::org_of(app, content).await?;
+    let wish = Wish { org: org.as_ref(), idp_hint: Some(hint), login_hint: None };
+    Ok(home_realm::of_wish(&mut app.db.read().await?, &wish).await?)
 }
 
 /// `POST /login`.
@@ -179,31 +265,66 @@ pub async fn post(State(app): State<App>, browser: Browser, headers: HeaderMap, 
     let Some(content) = sealed::open(&app, &browser, form.get("request").unwrap_or_default()) else {
         return browser.answer(error::expired());
     };
-    if form.get("act") == Some("cancel") {
-        return cancelled(&app, &browser, &content);
+    match form.get("act") {
+        Some("cancel") => return cancelled(&app, &browser, &content),
+        Some("upstream") => return browser.answer(upstream::chosen(&app, &browser, &content, &form).await),
+        Some("local") => return browser.answer(show_again(&app, &browser, &content, Again::Local).await),
+        Some(_) | None => {}
     }
     // Whoever would wait in vain is told so before anything is read for them.
-    let _place = match app.hasher.enter() {
+    let place = match app.hasher.enter() {
         Ok(place) => place,
         Err(busy) => return browser.answer(error::of_fault(busy.into())),
     };
-    match attempt(&app, &browser, &content, &form).await {
-        Ok((Answer::SignedIn(facts), _)) => signed_in(&app, browser, content, facts).await,
-        Ok((Answer::ChangeFirst(first), _)) => {
-            let waiting = Waiting { content, first };
-            let response = password_change::show(&app, &browser, &waiting, PasswordFaults::default()).await;
-            browser.answer(response)
+    let outcome = attempt(&app, &browser, &content, &form).await;
+    drop(place);
+    match outcome {
+        Ok(Outcome::Elsewhere(connection)) => {
+            let hint = form.get("username");
+            browser.answer(upstream::go(&app, &browser, &content, &connection, hint).await)
         }
-        Ok((Answer::Refused, application)) => {
-            let typed = Typed {
-                identifier: form.get("username").unwrap_or_default().to_owned(),
-                organisation: form.get("organization").unwrap_or_default().to_owned(),
-            };
-            let again = Some(Again::Refused(typed));
-            let response = show(&app, &browser, &content, application.as_deref(), again).await;
-            browser.answer(response)
+        Ok(Outcome::Nowhere) => {
+            let again = Again::Tried(Typed::of(&form), NOWHERE);
+            browser.answer(show_again(&app, &browser, &content, again).await)
         }
+        Ok(Outcome::Answer(answer)) => answered(&app, browser, content, &form, *answer).await,
         Err(fault) => browser.answer(error::of_fault(fault.in_a_crowd())),
+    }
+}
+
+/// What a password was good for.
+async fn answered(app: &App, browser: Browser, content: Sealed, form: &Params, answer: Answer) -> Response {
+    match answer {
+        Answer::SignedIn(facts) => signed_in(app, browser, content, facts).await,
+        Answer::ChangeFirst(first) => {
+            let waiting = Waiting { content, first };
+            let response = password_change::show(app, &browser, &waiting, PasswordFaults::default()).await;
+            browser.answer(response)
+        }
+        Answer::Refused => {
+            let again = Again::Tried(Typed::of(form), REFUSED);
+            browser.answer(show_again(app, &browser, &content, again).await)
+        }
+    }
+}
+
+/// The page once more, with the application that waits.
+async fn show_again(app: &App, browser: &Browser, content: &Sealed, again: Again) -> Response {
+    let application = match app.db.read().await {
+        Ok(mut conn) => waiting(app, &mut conn, content).await,
+        Err(fault) => Err(fault),
+    };
+    match application {
+        Ok(application) => show(app, browser, content, application.as_deref(), Some(again)).await,
+        Err(fault) => error::of_fault(fault.into()),
+    }
+}
+
+/// The application that waits, if one does.
+async fn waiting(app: &App, conn: &mut Conn, content: &Sealed) -> Result<Option<Arc<Application>>, sqlx::Error> {
+    match content {
+        Sealed::Authorize(pending) => find_application::active(app, conn, &pending.request.client_id).await,
+        Sealed::Plain { .. } => Ok(None),
     }
 }
 
@@ -219,24 +340,47 @@ pub(super) fn cancelled(app: &App, browser: &Browser, content: &Sealed) -> Respo
     }
 }
 
-type Attempted = (Answer, Option<std::sync::Arc<Application>>);
+/// What a form comes to.
+enum Outcome {
+    /// To a provider, whatever password was typed.
+    Elsewhere(ConnectionId),
+    /// A provider was asked for, and what was typed leads to none.
+    Nowhere,
+    /// What the password is good for.
+    Answer(Box<Answer>),
+}
+
+/// Whether somebody is led to a provider instead of having their password looked at: by the organisation that they sign
+/// in to, or, where none is known, by the domain of their address. No account is read for it.
+async fn led(conn: &mut Conn, context: &Context, form: &Params) -> Result<Option<Outcome>, sqlx::Error> {
+    let asked = form.get("act") == Some("discover");
+    if form.get("local").is_some() && !asked {
+        return Ok(None);
+    }
+    let found = offers(conn, context, form.get("username").unwrap_or_default()).await?;
+    let to = enforced(&found).or_else(|| found.first().filter(|_| asked));
+    Ok(match to {
+        Some(offer) => Some(Outcome::Elsewhere(offer.connection.clone())),
+        None => asked.then_some(Outcome::Nowhere),
+    })
+}
 
 /// The organisation that was typed, else the application's, else the request's, says in whose name space to look.
-async fn attempt(app: &App, browser: &Browser, content: &Sealed, form: &Params) -> Result<Attempted, Fault> {
+async fn attempt(app: &App, browser: &Browser, content: &Sealed, form: &Params) -> Result<Outcome, Fault> {
     let mut conn = app.db.read().await?;
-    let (application, asked) = match content {
-        Sealed::Authorize(pending) => {
-            let found = find_application::active(app, &mut conn, &pending.request.client_id).await?;
-            (found, pending.request.organization.clone())
-        }
-        Sealed::Plain { organisation, .. } => (None, organisation.clone()),
+    let asked = match content {
+        Sealed::Authorize(pending) => pending.request.organization.clone(),
+        Sealed::Plain { organisation, .. } => organisation.clone(),
     };
-    let own = application.as_ref().and_then(|a| a.org.clone());
+    let own = waiting(app, &mut conn, content).await?.and_then(|application| application.org.clone());
     let context = match (form.get("organization"), own) {
         (Some(typed), _) => context(&mut conn, typed).await?,
         (None, Some(org)) => Context::Org(org),
         (None, None) => context(&mut conn, asked.as_deref().unwrap_or_default()).await?,
     };
+    if let Some(elsewhere) = led(&mut conn, &context, form).await? {
+        return Ok(elsewhere);
+    }
     drop(conn);
     let attempt = Attempt {
         identifier: form.get("username").unwrap_or_default().to_owned(),
@@ -246,7 +390,7 @@ async fn attempt(app: &App, browser: &Browser, content: &Sealed, form: &Params) 
         user_agent: browser.user_agent.clone(),
         address: browser.address.clone(),
     };
-    Ok((with_password(app, attempt).await?, application))
+    Ok(Outcome::Answer(Box::new(with_password(app, attempt).await?)))
 }
 
 /// Keeps the session, and goes on to where the sign-in leads.

@@ -13,7 +13,10 @@ pub mod admin;
 pub mod passwords;
 
 pub mod account;
+pub mod groups;
 pub mod invitations;
+pub mod person;
+pub mod upstream;
 
 /// A page as HTML text.
 pub trait Page: Template {
@@ -68,7 +71,8 @@ impl ApplicationView {
 }
 
 /// Registration refuses `javascript:` and its kin; pages don't rely on it alone.
-fn web_address(uri: Option<&str>) -> Option<&str> {
+#[must_use]
+pub fn web_address(uri: Option<&str>) -> Option<&str> {
     uri.filter(|uri| ["https://", "http://"].iter().any(|scheme| uri.starts_with(scheme)))
 }
 
@@ -102,6 +106,12 @@ pub struct SignInPage {
     pub notice: Option<String>,
     /// Where a new password is asked for: an address of ours.
     pub forgot: String,
+    /// The providers that the person can continue with.
+    pub offers: Vec<upstream::OfferView>,
+    /// Whether the provider of a typed address is looked for on demand: where no organisation is known.
+    pub discover: bool,
+    /// Whether a password is typed on purpose, whatever provider there is.
+    pub local: bool,
 }
 
 /// One organisation to choose.

@@ -178,6 +178,7 @@ impl Books {
             expires_at: now.plus(365 * DAY),
             last_used_at: None,
             password_at: None,
+            through: None,
         };
         let data = HashMap::from([(FACTS.to_owned(), serde_json::to_value(&facts).unwrap())]);
         let expiry_date = OffsetDateTime::from_unix_timestamp(facts.expires_at.seconds()).unwrap();

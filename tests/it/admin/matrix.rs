@@ -164,8 +164,8 @@ fn declared_outcome(actor: &Actor, route: &Declared) -> Option<Outcome> {
     if route.rule.people_only && actor.who == Who::Tool {
         return Some(Outcome::People);
     }
-    // Whose invitation it is decides, and nobody's role.
-    if route.path.contains("{organisation}") {
+    // Whose invitation it is decides, or whose identity, and nobody's role.
+    if route.path.contains("{organisation}") || route.path.ends_with("/me/identities/{identity}") {
         return Some(Outcome::Hidden);
     }
     let (reads, all) = (route.method == "GET", actor.administers_all());

@@ -25,7 +25,7 @@ const REFUSED: &str = "Refused7-Hk3pLs6vN";
 const PAGES: usize = 4;
 
 /// Columns that hold a secret's digest, or a secret that was sealed.
-const BYTES: [&str; 11] = [
+const BYTES: [&str; 12] = [
     "SELECT secret_hash FROM links",
     "SELECT secret_hash FROM access_keys",
     "SELECT secret_hash FROM scim_credentials",
@@ -37,6 +37,7 @@ const BYTES: [&str; 11] = [
     "SELECT user_code_hash FROM device_grants",
     "SELECT sealed FROM alert_rules WHERE sealed IS NOT NULL",
     "SELECT sealed FROM signing_keys",
+    "SELECT sealed_secret FROM sign_ins_upstream WHERE sealed_secret IS NOT NULL",
 ];
 
 /// How each secret would look if it came out, and what it is.

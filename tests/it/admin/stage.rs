@@ -4,12 +4,17 @@
 use std::collections::BTreeMap;
 
 use muster::domain::access::{Binding, Role, Scope, Subject, Window};
-use muster::domain::change::Change;
+use muster::domain::change::{Actor, Change, Mode};
+use muster::domain::federation::settings::Core;
+use muster::domain::federation::{ClientAuth, NewSignIn, Preset, SignInSettings, Stage as SignInStage, Upstream};
 use muster::flows::access_key::mint;
+use muster::flows::change_access::change_access;
+use muster::flows::federation::SECRET;
 use muster::flows::invitations::{MailFate, note_mail};
-use muster::kernel::id::{AccessKeyId, BindingId, MembershipId, UserId};
+use muster::kernel::id::{AccessKeyId, BindingId, ConnectionId, IdentityId, MembershipId, UserId};
 use muster::kernel::secret::Secret;
 use muster::kernel::time::{DAY, MINUTE, SECOND};
+use muster::store::federation::upstreams;
 use reqwest::Method;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -27,6 +32,8 @@ use crate::support::server::Site;
 const IN_ORG: &str = "/api/v1/orgs/{org}";
 /// What is typed to delete somebody, as a query carries it.
 const PHRASE: &str = "Delete%20user%20from%20organization";
+/// The provider of the connection's sign-in, whom nobody ever asks.
+const ISSUER: &str = "https://idp.example";
 
 /// Acme with the project `web` and one of everything.
 pub struct Stage {
@@ -64,6 +71,7 @@ impl Stage {
             ("org", org.slug.clone()),
             ("project", "web".to_owned()),
             ("web", web.into_string()),
+            ("olga", org.user_id("olga").await.into_string()),
             ("tara", org.user_id("tara").await.into_string()),
             ("pat", org.user_id("pat").await.into_string()),
             ("newt", newt.into_string()),
@@ -82,6 +90,7 @@ impl Stage {
         stage.make_people_who_wait(site).await;
         stage.make_tools().await;
         stage.make_connections(site).await;
+        stage.make_sign_in(site).await;
         Admin::of(site, &stage.org, "tara").await;
         let sessions = stage.olga.get(&format!("/users/{}/sessions", stage.id("tara"))).await;
         stage.ids.insert("session", sessions["items"][0]["id"].as_str().unwrap().to_owned());
@@ -166,6 +175,36 @@ impl Stage {
         self.ids.extend([("held", held.into_string()), ("adoption", adoption.into_string())]);
     }
 
+    /// The connection's sign-in, open to people, and who Tara is at its provider.
+    async fn make_sign_in(&mut self, site: &Site) {
+        const CLIENT_SECRET: &str = "upstream-Zt5vQm8w";
+        let (org, connection) = (self.org.id.clone(), self.id("connection").parse::<ConnectionId>().unwrap());
+        let client_auth = ClientAuth::SecretBasic;
+        let core = Core { issuer: ISSUER.to_owned(), client_id: "muster".to_owned(), client_auth };
+        let sign_in = NewSignIn {
+            connection: connection.clone(),
+            org: org.clone(),
+            settings: SignInSettings::begun_from(Preset::Generic, core),
+            sealed_secret: Some(site.sealer.seal(SECRET, connection.as_str(), CLIENT_SECRET.as_bytes())),
+            sealed_key: None,
+            public_key: None,
+            sealed_poll_token: None,
+        };
+        site.act(vec![Change::PutSignIn(Box::new(sign_in))]).await;
+        let made = upstreams::by_id(&mut site.conn().await, &connection).await.unwrap().expect("it is set up");
+        let revision = made.revision;
+        let passed = Change::PassSignInTest { org: org.clone(), connection: connection.clone(), revision };
+        change_access(site, &Actor::System("sign_in_tested"), vec![passed], Mode::Act).await.expect("it is noted");
+        let stage = SignInStage::Optional;
+        site.act(vec![Change::SetSignInStage { org: org.clone(), connection: connection.clone(), stage }]).await;
+        let (tara, identity): (UserId, _) = (self.id("tara").parse().unwrap(), IdentityId::fresh());
+        let upstream = Upstream { issuer: ISSUER.to_owned(), subject: "tara".to_owned() };
+        let link = Change::LinkIdentity { org, connection, user: tara.clone(), identity: identity.clone(), upstream };
+        change_access(site, &Actor::User(tara), vec![link], Mode::Act).await.expect("Tara proves both sides");
+        self.ids.insert("identity", identity.into_string());
+        self.secrets.push(CLIENT_SECRET.to_owned());
+    }
+
     fn keep(&mut self, made: &Value) {
         let secret = made["secret"].as_str().unwrap_or_else(|| panic!("no secret was answered: {made}"));
         self.secrets.push(secret.to_owned());
@@ -199,6 +238,9 @@ impl Stage {
             "pat"
         } else if waits {
             "wanda"
+        } else if declared.ends_with("/break-glass") {
+            // Only somebody who administers the organisation comes in so.
+            "olga"
         } else {
             "tara"
         });
@@ -264,6 +306,12 @@ impl Stage {
             ("POST", "/connections") => json!({ "name": "New" }),
             ("POST", "/connections/{connection}/credentials") => json!({ "kind": "token", "name": "new" }),
             ("POST", "/adoptions/{adoption}/decide") => json!({ "decision": "reject" }),
+            ("PUT", "/connections/{connection}/sign-in") => {
+                json!({ "issuer": ISSUER, "client_id": "muster", "client_secret": "another" })
+            }
+            ("PATCH", "/connections/{connection}/sign-in") => json!({ "stage": "optional" }),
+            ("POST", "/connections/{connection}/mapping/try") => json!({ "claims": { "sub": "1" } }),
+            ("PATCH", "/domains/{domain}") => json!({ "connection": null }),
             ("POST", "/domains") => json!({ "domain": "new.example" }),
             ("POST", "/state/plan" | "/state/apply") => json!({ "file": "" }),
             (_, of_users) if of_users.starts_with("/users") => self.body_of_users(method, of_users),

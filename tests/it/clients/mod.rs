@@ -2,6 +2,7 @@
 
 mod api;
 mod demo;
+mod federation;
 mod scim;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::support::process::free_port;
 use crate::support::server::{Site, on_both};
 use crate::support::{PASSWORD, skip};
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The folder with the scripts and what they need, or `None` where there is none and `what` isn't required.
 fn scripts(what: &str) -> Option<PathBuf> {

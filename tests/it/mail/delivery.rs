@@ -151,6 +151,8 @@ async fn an_address_that_is_refused_for_good_fails_its_invitation_and_one_that_i
             let failed = invite(site, &acme, &gone).await;
             let found = invitation(site, &acme, &failed, State::Failed).await;
             assert!(found.reason.contains("550 5.1.1"), "{}", found.reason);
+            // The invitation hears of it first.
+            until(site, &gone, |row| row.0 != "waiting").await;
             let row = &rows(site, &gone).await[0];
             assert_eq!((row.0.as_str(), row.1), ("given_up", 1), "an address that is refused is not asked again");
 

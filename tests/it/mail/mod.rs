@@ -6,3 +6,4 @@ mod post_office;
 mod secrets;
 mod story;
 mod triggers;
+mod triggers_of_connections;

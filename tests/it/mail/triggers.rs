@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use muster::domain::alert::{Channel, Filter, Rule};
 use muster::domain::change::{Actor, Change, Mode, NewAlert, Origin};
-use muster::domain::connection::{ConnectionSettings, CredentialKind, NewConnection, NewScimCredential, ScimProfile};
 use muster::domain::language::Language;
 use muster::domain::mail::{Mail, Template};
 use muster::domain::people::invitation::Access;
@@ -16,18 +15,16 @@ use muster::flows::forgotten::{self, By};
 use muster::flows::give_password::{self, Credential};
 use muster::flows::invite::{self, Invitee, Sent};
 use muster::flows::register::{self, Person};
-use muster::flows::scim::expiring;
 use muster::flows::sign_in::{Attempt, Context, with_password};
 use muster::flows::{access_key, links, notices, own_account, self_register};
-use muster::kernel::id::{
-    AlertId, ConnectionId, InvitationId, MembershipId, OrgId, ProjectId, ScimCredentialId, UserId,
-};
+use muster::kernel::id::{AlertId, InvitationId, MembershipId, OrgId, ProjectId, UserId};
 use muster::kernel::secret::Secret;
 use muster::kernel::time::{DAY, MINUTE, SECOND};
 use muster::store::access_keys::AccessKey;
 use muster::store::{access_keys, invitations, links as kept, users};
 use serde_json::Value;
 
+use super::triggers_of_connections as connections;
 use crate::support::PASSWORD;
 use crate::support::org::Org;
 use crate::support::world::{Kind, World, on_both};
@@ -35,9 +32,9 @@ use crate::support::world::{Kind, World, on_both};
 const OTHER: &str = "Quay4-Zr8wNb3Lf";
 
 /// A world with Acme in it, and which messages were seen already.
-struct Story {
-    world: World,
-    acme: Org,
+pub(super) struct Story {
+    pub(super) world: World,
+    pub(super) acme: Org,
     read: BTreeSet<String>,
     covered: BTreeSet<Template>,
 }
@@ -97,7 +94,7 @@ impl Story {
     }
 
     /// Exactly these messages came, in whatever order; they count as covered.
-    async fn told(&mut self, wanted: &[(Template, &str)]) -> Vec<Mail> {
+    pub(super) async fn told(&mut self, wanted: &[(Template, &str)]) -> Vec<Mail> {
         let news = self.news(wanted.len()).await;
         let mut came: Vec<(Template, String)> =
             news.iter().map(|mail| (mail.template, mail.to.as_str().to_owned())).collect();
@@ -109,7 +106,7 @@ impl Story {
         news
     }
 
-    async fn nobody(&mut self, why: &str) {
+    pub(super) async fn nobody(&mut self, why: &str) {
         let news = self.news(0).await;
         assert!(news.is_empty(), "{why}: {:?}", news.iter().map(|mail| mail.template).collect::<Vec<_>>());
     }
@@ -343,49 +340,11 @@ async fn membership(story: &mut Story) {
     story.told(&[(Template::Alert, "sec@example.test")]).await;
 }
 
-/// A connection's token ends soon.
-async fn connection(story: &mut Story) {
-    let (world, acme) = (story.world.clone(), story.acme.clone());
-    for (person, role) in [("ada", "org.admin"), ("ivo", "iam.admin"), ("rob", "org.reader")] {
-        acme.person(person, PASSWORD).await;
-        acme.give(person, role, None).await;
-    }
-    let id = ConnectionId::fresh();
-    let new = NewConnection {
-        id: id.clone(),
-        org: acme.id.clone(),
-        name: "Okta".to_owned(),
-        profile: ScimProfile::Auto,
-        local_grants: false,
-        settings: ConnectionSettings::default(),
-    };
-    let token = NewScimCredential {
-        id: ScimCredentialId::fresh(),
-        connection: id,
-        kind: CredentialKind::Token,
-        name: "first".to_owned(),
-        secret: Secret::presented("mst_first").digest(),
-        expires_at: world.now().plus(180 * DAY),
-    };
-    let give = Change::AddScimCredential { org: acme.id.clone(), credential: Box::new(token) };
-    world.act(vec![Change::PutConnection(Box::new(new)), give]).await;
-    world.advance(160 * DAY);
-    expiring::warn(&world).await.unwrap();
-    story.nobody("it has twenty days left").await;
-    world.advance(SECOND);
-    expiring::warn(&world).await.unwrap();
-    let both = [(Template::ScimTokenExpiring, "ada@example.test"), (Template::ScimTokenExpiring, "ivo@example.test")];
-    let news = story.told(&both).await;
-    assert!(news.iter().all(|mail| mail.values["connection"] == "Okta" && mail.values["key"] == "first"));
-    expiring::warn(&world).await.unwrap();
-    story.nobody("one warning").await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_message_has_a_trigger_that_queues_exactly_one_to_the_right_address() {
     for kind in Kind::BOTH {
         let mut covered = BTreeSet::new();
-        for part in 0..5 {
+        for part in 0..6 {
             let Some(mut story) = Story::begin(kind).await else {
                 continue;
             };
@@ -393,7 +352,8 @@ async fn every_message_has_a_trigger_that_queues_exactly_one_to_the_right_addres
                 0 => coming_in(&mut story).await,
                 1 => asked_for(&mut story).await,
                 2 => account(&mut story).await,
-                3 => connection(&mut story).await,
+                3 => connections::token_ends(&mut story).await,
+                4 => connections::provider_fails(&mut story).await,
                 _ => membership(&mut story).await,
             }
             covered.extend(std::mem::take(&mut story.covered));

@@ -34,4 +34,4 @@ mod store;
 mod store_queues;
 mod store_scene;
 mod types;
-mod visitor;
+pub mod visitor;

@@ -22,7 +22,7 @@ pub const OTHER: &str = "Quay4-Zr8wNb3Lf";
 pub const HEAD: &str = "[[organisation]]\nslug = \"acme\"\nname = \"Acme\"\n";
 
 /// What one asks of oneself; see `read_only_ways`.
-pub const OWN: &[&str] = &["PATCH /api/v1/me", "POST /api/v1/me/password"];
+pub const OWN: &[&str] = &["PATCH /api/v1/me", "POST /api/v1/me/password", "DELETE /api/v1/me/identities/{identity}"];
 
 /// What names somebody or something that a connection keeps, and is the organisation's to do nevertheless: it steers
 /// access, bars, ends what is open, or is about the connection itself.
@@ -40,6 +40,11 @@ pub const ALLOWED: &[&str] = &[
     "DELETE /access-keys/{key}",
     // nothing is changed
     "POST /users/{user}/access/simulate",
+    "POST /connections/{connection}/mapping/try",
+    "POST /connections/{connection}/sign-in/test",
+    // what was opened through a provider ends, and an exception is taken back
+    "DELETE /users/{user}/identities/{identity}",
+    "DELETE /users/{user}/break-glass",
     // whoever owns the organisation may be anybody
     "POST /transfer",
     // roles that were given here are taken here
@@ -54,6 +59,10 @@ pub const ALLOWED: &[&str] = &[
     "PATCH /connections/{connection}",
     "DELETE /connections/{connection}",
     "POST /connections/{connection}/release",
+    "PUT /connections/{connection}/sign-in",
+    "PATCH /connections/{connection}/sign-in",
+    "DELETE /connections/{connection}/sign-in",
+    "PUT /connections/{connection}/mapping",
     "POST /connections/{connection}/credentials",
     "DELETE /connections/{connection}/credentials/{credential}",
     "POST /adoptions/{adoption}/decide",
@@ -89,6 +98,7 @@ pub const OTHERS: &[&str] = &[
     "DELETE /bundles/{bundle}",
     "POST /connections",
     "POST /domains",
+    "PATCH /domains/{domain}",
     "DELETE /domains/{domain}",
     "POST /domains/{domain}/verify",
     "POST /groups",
@@ -233,6 +243,7 @@ impl Scene {
                 ],
             ),
             ("POST", "/users/{user}/resend") => vec![(format!("/users/{ana}/resend"), json!({}))],
+            ("PUT", "/users/{user}/break-glass") => vec![(format!("/users/{ana}/break-glass"), Value::Null)],
             ("POST", "/users/{user}/replace-identity") => {
                 vec![(format!("/users/{ana}/replace-identity"), json!({ "by": newt }))]
             }

@@ -53,6 +53,11 @@ impl Visitor {
         Self { name: name.to_owned(), browser, tokens }
     }
 
+    /// Somebody who is signed in already, whichever way they came.
+    pub fn over(name: &str, browser: Browser, tokens: Tokens) -> Self {
+        Self { name: name.to_owned(), browser, tokens }
+    }
+
     fn browser_at(&self, shop: &Client) -> Browser {
         let mut browser = self.browser.clone();
         browser.at = shop.at.clone();

@@ -29,6 +29,7 @@ pub struct Site {
     stop: CancellationToken,
     server: JoinHandle<()>,
     jobs: TaskTracker,
+    work: CancellationToken,
 }
 
 impl Deref for Site {
@@ -68,8 +69,9 @@ impl Site {
         let routes = web::layers::wrap(router::build(&world, stop.clone()), &world.config);
         let limits = Limits { grace: Duration::from_secs(1), ..Limits::from(&world.config.http) };
         let server = tokio::spawn(serve(listener, None, routes, limits, stop.clone()));
-        let jobs = jobs::start(&world, stop.clone());
-        Self { world, at, stop, server, jobs }
+        let work = stop.child_token();
+        let jobs = jobs::start(&world, work.clone());
+        Self { world, at, stop, server, jobs, work }
     }
 
     /// A browser that was never here.
@@ -80,6 +82,13 @@ impl Site {
     /// A registered application, talking to this node.
     pub fn client(&self, registered: &Registered) -> Client {
         Client::new(self.at.clone(), registered)
+    }
+
+    /// Has the jobs end: requests are answered still, and what is over is swept by nobody.
+    pub async fn stop_jobs(&self) {
+        self.work.cancel();
+        self.jobs.close();
+        self.jobs.wait().await;
     }
 
     /// Stops the server, its jobs and the database.

@@ -2,6 +2,7 @@
 
 use super::super::verb::{Column, Confirm, Field, Kind, Noun, field, filter, list, show, write};
 use super::orgs::read;
+use super::sign_in;
 use crate::outside::api_client::Act::{Delete, Patch, Post};
 
 pub const NOUNS: &[Noun] = &[CONNECTION, DOMAIN];
@@ -68,7 +69,7 @@ const ADOPTIONS: &[Column] = &[
 
 const CONNECTION: Noun = Noun {
     name: "connection",
-    about: "Connections: an organisation's own identity providers, which push people and groups by SCIM",
+    about: "Connections: an organisation's own identity providers, which push people by SCIM and sign them in",
     verbs: &[
         list(
             "orgs/{org}/connections",
@@ -79,6 +80,7 @@ const CONNECTION: Noun = Noun {
                 Column("NAME", "name"),
                 Column("STATE", "state"),
                 Column("PROFILE", "profile"),
+                Column("SIGN-IN", "sign_in.stage"),
                 Column("USERS", "users"),
                 Column("GROUPS", "groups"),
                 Column("LAST SYNC", "last_sync_at"),
@@ -139,6 +141,15 @@ const CONNECTION: Noun = Noun {
             ],
         )
         .named("log"),
+        sign_in::SHOW,
+        sign_in::SET,
+        sign_in::STAGE,
+        sign_in::TEST,
+        sign_in::LOG,
+        sign_in::REMOVE,
+        sign_in::MAPPING_SHOW,
+        sign_in::MAPPING_SET,
+        sign_in::MAPPING_TRY,
         write(
             "token add",
             Post,
@@ -200,6 +211,7 @@ const DOMAIN: Noun = Noun {
                 Column("STATE", "state"),
                 Column("CHECKED", "checked_at"),
                 Column("MISSING SINCE", "missing_since"),
+                Column("CONNECTION", "connection_id"),
                 Column("RECORD", "record.name"),
                 Column("TEXT", "record.value"),
             ],
@@ -212,6 +224,7 @@ const DOMAIN: Noun = Noun {
             "Name a domain; the answer says which record to publish",
             &[field("domain", Kind::Text, "The domain (acme.com)").bare()],
         ),
+        sign_in::LEAD,
         write("verify", Post, "orgs/{org}/domains/{domain}/verify", "Look for the record now", &[]),
         write("remove", Delete, "orgs/{org}/domains/{domain}", "Remove it; nobody is adopted by it any more", &[]),
     ],

@@ -2,6 +2,7 @@
 
 use super::super::verb::{Column, Confirm, Field, Kind, Noun, Shows, Verb, field, filter, list, show, write};
 use super::orgs::read;
+use super::sign_in;
 use crate::outside::api_client::Act::{Delete, Patch, Post, Put};
 
 const STATE: Kind = Kind::Word(&["active", "suspended"]);
@@ -150,6 +151,8 @@ const USER: Noun = Noun {
         write("update", Patch, "orgs/{org}/users/{user}", "Change what is said of them, all at once", CHANGED),
         write("suspend", Post, "orgs/{org}/users/{user}/suspend", "Let them in no more; sessions and tokens end", &[]),
         write("resume", Post, "orgs/{org}/users/{user}/resume", "Let them in again", &[]),
+        sign_in::BREAK_GLASS,
+        sign_in::NO_BREAK_GLASS,
         write(
             "delete",
             Delete,
@@ -420,5 +423,7 @@ const ME: Noun = Noun {
             ],
         )
         .named("invitations"),
+        sign_in::MINE,
+        sign_in::UNLINK_MINE,
     ],
 };

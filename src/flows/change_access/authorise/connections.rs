@@ -43,6 +43,13 @@ pub(super) async fn check(
             works(edit, by, change).await?;
             its_group(edit, by, group).await
         }
+        // Whether the sign-in is still open is judged when it is carried out.
+        Change::SignInThrough(came) => its_own(&came.org, &came.connection),
+        // A provider is heard of what is over as long as the connection works, whether it is open to people or not.
+        Change::EndUpstream { org, connection, .. } | Change::SetUpstreamAccount { org, connection, .. } => {
+            its_own(org, connection)?;
+            works(edit, by, change).await
+        }
         _ => Err(denied(change, "an administrator: a connection writes only to what it owns")),
     }
 }
@@ -100,7 +107,13 @@ pub(super) async fn by_person(edit: &mut AccessEdit<'_>, by: &Asker<'_>, change:
     }
 }
 
-async fn whole(edit: &mut AccessEdit<'_>, by: &Asker<'_>, org: &OrgId, change: &Change) -> Result<(), Refusal> {
+/// The permission, and everything: a connection's credential is worth what its groups hold.
+pub(super) async fn whole(
+    edit: &mut AccessEdit<'_>,
+    by: &Asker<'_>,
+    org: &OrgId,
+    change: &Change,
+) -> Result<(), Refusal> {
     on_org(edit, by, org, "connections.write", change).await?;
     admin_only(edit, by, org, change).await
 }

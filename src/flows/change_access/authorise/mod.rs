@@ -1,6 +1,7 @@
 //! Who may ask for which change. Every change is named here; there is no arm for the rest.
 
 mod connections;
+mod federation;
 mod links;
 mod people;
 mod rules;
@@ -46,6 +47,7 @@ pub fn check_together(actor: &Actor, changes: &[Change]) -> Result<(), Refusal> 
 /// Refuses what the actor may not do.
 #[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) -> Result<(), Refusal> {
+    federation::check_reserved(actor, change)?;
     let by = match actor {
         Actor::System(_) | Actor::CommandLine | Actor::Operator(_) => return Ok(()),
         Actor::Connection { org, connection } => return connections::check(edit, (org, connection), change).await,
@@ -251,6 +253,18 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         | Change::AddDomain { .. }
         | Change::VerifyDomain { .. }
         | Change::RemoveDomain { .. } => connections::by_person(edit, &by, change).await,
+        Change::SetDomainConnection { .. }
+        | Change::PutSignIn(_)
+        | Change::SetSignInStage { .. }
+        | Change::RemoveSignIn { .. }
+        | Change::SetMapping { .. }
+        | Change::LinkIdentity { .. }
+        | Change::UnlinkIdentity { .. }
+        | Change::SetBreakGlass { .. } => federation::by_person(edit, &by, change).await,
+        Change::PassSignInTest { .. } => Err(denied(change, "Muster itself")),
+        Change::SignInThrough(_) | Change::EndUpstream { .. } | Change::SetUpstreamAccount { .. } => {
+            Err(denied(change, "the connection itself"))
+        }
         Change::ProvisionUser { .. }
         | Change::SetProvisionedUser { .. }
         | Change::DeprovisionUser { .. }
@@ -301,6 +315,14 @@ const fn is_for_people(change: &Change) -> bool {
             | Change::AdoptUser { .. }
             | Change::AddDomain { .. }
             | Change::VerifyDomain { .. }
+            | Change::SetDomainConnection { .. }
+            | Change::PutSignIn(_)
+            | Change::SetSignInStage { .. }
+            | Change::RemoveSignIn { .. }
+            | Change::SetMapping { .. }
+            | Change::LinkIdentity { .. }
+            | Change::UnlinkIdentity { .. }
+            | Change::SetBreakGlass { .. }
     )
 }
 

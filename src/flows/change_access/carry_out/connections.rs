@@ -2,8 +2,10 @@
 
 use super::super::Refusal;
 use super::checks::{check_name, invalid, unknown};
+use super::federation;
 use crate::domain::change::Change;
 use crate::domain::connection::{ConnectionState, CredentialKind, MOST_CREDENTIALS, NewConnection, NewScimCredential};
+use crate::flows::end_sessions::Aside;
 use crate::kernel::id::{ConnectionId, OrgId};
 use crate::kernel::time::DAY;
 use crate::store::access_edit::{AccessEdit, Written};
@@ -16,7 +18,11 @@ const MOST_CONNECTIONS: usize = 20;
 const LONGEST_LIFE: i64 = 365 * DAY;
 
 /// Carries a change of a connection's set-up out.
-pub(super) async fn carry_out(edit: &mut AccessEdit<'_>, change: &Change) -> Result<(Written, &'static str), Refusal> {
+pub(super) async fn carry_out(
+    edit: &mut AccessEdit<'_>,
+    change: &Change,
+    aside: &mut Aside,
+) -> Result<(Written, &'static str), Refusal> {
     const WHAT: &str = "The connection";
     Ok(match change {
         Change::PutConnection(new) => {
@@ -25,7 +31,7 @@ pub(super) async fn carry_out(edit: &mut AccessEdit<'_>, change: &Change) -> Res
             (written, if written == Written::Taken { "A connection with this name" } else { WHAT })
         }
         Change::SetConnectionState { org, connection, state } => {
-            (edit.set_connection_state(org, connection, *state).await?, WHAT)
+            (federation::set_connection_state(edit, aside, (org, connection), *state).await?, WHAT)
         }
         Change::ReleaseConnection { org, connection } => (release(edit, org, connection).await?, WHAT),
         Change::AddScimCredential { org, credential } => {

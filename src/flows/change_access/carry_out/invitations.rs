@@ -2,6 +2,7 @@
 
 use super::super::{Refusal, describe};
 use super::checks::{check_binding, check_name, invalid, unknown};
+use super::enforced;
 use super::links::{check_link, keep, sent_already};
 use super::roles::owned_here;
 use crate::domain::access::{Binding, Role, Scope, Subject};
@@ -89,6 +90,7 @@ async fn invite(edit: &mut AccessEdit<'_>, new: &NewInvitation, aside: &mut Asid
     if is_member(edit, org, &new.email).await? || is_invited(edit, org, &new.email).await? {
         return Ok(Written::Already);
     }
+    enforced::not_led_away(edit, org, &new.email).await?;
     let rules = orgs::settings(edit.conn(), org).await?.invitations;
     admitted(&rules, &new.email)?;
     check_access(edit, org, &new.access).await?;

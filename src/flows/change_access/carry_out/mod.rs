@@ -1,16 +1,23 @@
 //! One change, after the actor was found to be allowed: source and invariants, then the rows.
 
 mod applications;
+mod came_through;
 mod checks;
 mod connections;
+mod enforced;
+mod federation;
 mod invitations;
 mod links;
+mod mapping;
 mod notices;
 mod orgs;
 mod people;
 mod provisioning;
 mod roles;
 mod tools;
+
+pub use came_through::is_for_want_of_a_group;
+pub use enforced::made_break_glass;
 
 use super::Refusal;
 use crate::domain::change::Change;
@@ -57,7 +64,19 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         | Change::DecideAdoption { .. }
         | Change::AddDomain { .. }
         | Change::VerifyDomain { .. }
-        | Change::RemoveDomain { .. } => connections::carry_out(edit, change).await?,
+        | Change::RemoveDomain { .. } => connections::carry_out(edit, change, aside).await?,
+        Change::SetDomainConnection { .. }
+        | Change::PutSignIn(_)
+        | Change::SetSignInStage { .. }
+        | Change::PassSignInTest { .. }
+        | Change::RemoveSignIn { .. }
+        | Change::SetMapping { .. }
+        | Change::SignInThrough(_)
+        | Change::LinkIdentity { .. }
+        | Change::UnlinkIdentity { .. }
+        | Change::EndUpstream { .. }
+        | Change::SetUpstreamAccount { .. }
+        | Change::SetBreakGlass { .. } => federation::carry_out(edit, change, aside).await?,
         Change::ProvisionUser { .. }
         | Change::SetProvisionedUser { .. }
         | Change::DeprovisionUser { .. }

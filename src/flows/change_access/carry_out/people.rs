@@ -7,6 +7,7 @@ use super::checks::{check_profile, check_user, invalid, unknown};
 use super::not_from_a_connection;
 use super::provisioning::no_local_grants;
 use super::roles::{no_service_accounts, owned_here};
+use super::{enforced, mapping};
 use crate::domain::access::{Scope, Subject};
 use crate::domain::change::Change;
 use crate::domain::people::identifier;
@@ -53,6 +54,7 @@ async fn account(
     Ok(match change {
         Change::CreateUser(user) => {
             check_user(user)?;
+            enforced::may_be_registered(edit, aside, user).await?;
             (edit.create_user(user).await?, NAME_TAKEN)
         }
         Change::SetProfile { user, user_name, profile } => {
@@ -416,6 +418,7 @@ async fn leave_project(
             continue;
         }
         if binding.scope == on_it || binding.scope == Scope::AllProjects {
+            mapping::not_by_a_place(edit, (org, member), &binding).await?;
             return Err(still_given(edit, org, &binding.subject, binding.id.as_str()).await?);
         }
     }
@@ -472,6 +475,7 @@ async fn set_groups_of(
     if !wanted.is_empty() {
         no_service_accounts(edit, "groups", std::slice::from_ref(member)).await?;
     }
+    mapping::spare_places_of(edit, member, wanted).await?;
     let held = groups::ids_of_member(edit.conn(), member).await?;
     for group in wanted.symmetric_difference(&held) {
         owned_here(edit, org, group).await?;

@@ -2,6 +2,7 @@
 
 use super::super::Refusal;
 use super::checks::{check_name, check_profile, invalid, unknown};
+use super::federation::forget_all;
 use super::people::{NAME_TAKEN, end_everywhere, end_links};
 use crate::domain::access::role::Role;
 use crate::domain::change::{Change, GroupResource, NewUser, Provisioned};
@@ -11,6 +12,7 @@ use crate::domain::source::Source;
 use crate::flows::end_sessions::Aside;
 use crate::kernel::id::{ConnectionId, GroupId, MembershipId, OrgId, UserId};
 use crate::store::access_edit::{AccessEdit, Written};
+use crate::store::federation::upstreams;
 use crate::store::users::User;
 use crate::store::{connections, groups, memberships, orgs, users};
 
@@ -146,7 +148,7 @@ async fn set_user(
 }
 
 /// Whoever owns the organisation is taken away like everybody; that somebody has to take over is written down.
-async fn note_owner(
+pub(super) async fn note_owner(
     edit: &mut AccessEdit<'_>,
     aside: &mut Aside,
     user: &User,
@@ -187,7 +189,8 @@ async fn delete_user(
 }
 
 /// Only a person's account of this organisation that nobody upstream has yet is handed over, and never the owner's; nor
-/// one that administers it, unless a person who may do so says it.
+/// one that administers it, unless a person who may do so says it. Of an account that came by a sign-in of the same
+/// connection nothing is asked: it is the connection's already.
 async fn adopt(
     edit: &mut AccessEdit<'_>,
     aside: &mut Aside,
@@ -196,18 +199,25 @@ async fn adopt(
 ) -> Result<Written, Refusal> {
     check(new)?;
     let found = users::find(edit.conn(), user).await?.filter(|found| found.kind == Kind::Managed(org.clone()));
-    let found = found.filter(|found| found.state != UserState::Deleted && found.source.connection().is_none());
+    let its_own = Source::Oidc(connection.to_string());
+    let can_be = |found: &User| found.source.connection().is_none() || found.source == its_own;
+    let found = found.filter(|found| found.state != UserState::Deleted && can_be(found));
     let Some(found) = found else {
         return Err(Refusal::Conflict("This account can't be handed over".to_owned()));
     };
     let Some(member) = edit.membership_of(org, user).await? else {
         return Err(Refusal::Conflict("This account is no member any more".to_owned()));
     };
-    if owned_by(edit, &found).await?.is_some() {
+    let local = found.source != its_own;
+    if local && owned_by(edit, &found).await?.is_some() {
         return Err(Refusal::Conflict("The organisation's owner is not handed over to a connection".to_owned()));
     }
-    if aside.connection.is_some() && administers(edit, &member).await? {
+    if local && aside.connection.is_some() && administers(edit, &member).await? {
         return Err(Refusal::Conflict("An administrator's account is handed over by an administrator only".to_owned()));
+    }
+    if local {
+        // Whoever had it may have linked it to themselves.
+        forget_all(edit, aside, (org, user)).await?;
     }
     let source = Source::Scim(connection.to_string());
     edit.hand_over(org, user, &member, &source).await?;
@@ -268,10 +278,20 @@ async fn set_group(
 }
 
 /// People of a connection are steered upstream: they get roles directly, or a place in a local group, only where the
-/// connection's `local_grants` says so.
+/// connection's `local_grants` says so. Those who come by a sign-in alone are steered by its mapping, while it is on.
 pub(super) async fn no_local_grants(edit: &mut AccessEdit<'_>, members: &[MembershipId]) -> Result<(), Refusal> {
     for source in memberships::sources_among(edit.conn(), members).await? {
-        let Some(id) = source.connection() else { continue };
+        let id = match &source {
+            Source::Local | Source::System | Source::Invitation(_) => continue,
+            Source::Scim(id) => id,
+            Source::Oidc(id) => {
+                let sign_in = upstreams::by_id(edit.conn(), &ConnectionId::trusted(id.clone())).await?;
+                if !sign_in.is_some_and(|found| found.mapping.on) {
+                    continue;
+                }
+                id
+            }
+        };
         match connections::by_id(edit.conn(), &ConnectionId::trusted(id.to_owned())).await? {
             Some(found) if found.local_grants => {}
             Some(found) => return Err(Refusal::ManagedByIdp { connection: found.name }),

@@ -2,6 +2,7 @@
 
 use super::super::Refusal;
 use super::checks::{check_binding, check_description, check_name, check_permissions, invalid, unknown};
+use super::mapping;
 use super::not_from_a_connection;
 use super::provisioning::{no_local_grants, only_its_own};
 use crate::domain::access::Subject;
@@ -47,11 +48,17 @@ pub(super) async fn group(
         }
         Change::RemoveFromGroup { org, group, members } => {
             membership_source(edit, aside, org, group, &[]).await?;
+            mapping::spare_places(edit, aside, group, members).await?;
             (edit.remove_from_group(org, group, members).await?, "The group or one of the members")
         }
         Change::SetGroupMembers { org, group, members } => {
             let all: Vec<MembershipId> = members.iter().cloned().collect();
             let source = membership_source(edit, aside, org, group, &all).await?;
+            if aside.connection.is_none() {
+                let held = groups::member_ids(edit.conn(), group).await?;
+                let gone: Vec<MembershipId> = held.into_iter().filter(|id| !members.contains(id)).collect();
+                mapping::spare_places(edit, aside, group, &gone).await?;
+            }
             (edit.set_group_members(org, group, members, &source).await?, "The group or one of the members")
         }
         _ => return Err(unknown()),

@@ -56,6 +56,18 @@ impl Chosen {
         }
     }
 
+    /// Reads a form that gives roles on the organisation, and several on one project.
+    #[must_use]
+    pub fn on_one_project(form: &Form) -> Self {
+        let project = form.text("project").to_owned();
+        let roles = form.all("project_role").map(|role| (project.clone(), role.to_owned()));
+        let mut projects: Vec<(String, String)> = roles.collect();
+        if projects.is_empty() && !project.is_empty() {
+            projects.push((project, String::new()));
+        }
+        Self { roles: form.all("role").map(str::to_owned).collect(), projects, ..Self::default() }
+    }
+
     /// The choice that makes an access again.
     #[must_use]
     pub fn again(access: &Access) -> Self {

@@ -79,6 +79,11 @@ impl Form {
         Ok(())
     }
 
+    /// Every field, in the order of the page.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// A field as it was sent; empty when it wasn't.
     #[must_use]
     pub fn sent(&self, name: &str) -> &str {

@@ -4,14 +4,17 @@
 //! what is done goes through the same flows as the API's calls, and the door decides.
 
 mod access;
+pub mod access_keys;
 pub mod bulk;
 pub mod download;
 mod form;
+pub mod groups;
 pub mod invitations;
 pub mod invite;
 mod invitees;
 mod moments;
 pub mod people;
+pub mod person;
 pub mod register;
 mod shell;
 mod wording;

@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::invitations::{read_open, row};
 use super::moments::{ahead, moment};
 use super::shell::{Act, Desk, Viewing};
-use super::{access, wording};
+use super::{access, person, wording};
 use crate::domain::access::Subject;
 use crate::domain::change::Mode;
 use crate::domain::mail::Purpose;
@@ -17,7 +17,7 @@ use crate::domain::people::user::{AccessType, Kind, MembershipState, UserState};
 use crate::domain::source::Source;
 use crate::flows::change_access::Refusal;
 use crate::flows::register;
-use crate::kernel::id::MembershipId;
+use crate::kernel::id::{MembershipId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::db::{Conn, Result};
 use crate::store::member_list::{self, Listed};
@@ -39,18 +39,25 @@ pub async fn get(Viewing(desk): Viewing) -> Response {
 
 /// Sends somebody who has no password yet the link again.
 pub async fn send_link(act: Act) -> Response {
-    let desk = act.desk;
+    let (desk, from_detail) = (act.desk, act.form.has("detail"));
     let Ok(member) = desk.named("member").parse::<MembershipId>() else {
         return desk.answer(error::not_found().await);
     };
     match register::send_link_again(&desk.app, &desk.actor, &desk.origin, &desk.org, &member, Mode::Act).await {
+        Ok(_) if desk.may("users.read") && from_detail => {
+            desk.answer(reply::see_other(&desk.path(&format!("people/{member}?done=link"))))
+        }
         Ok(_) if desk.may("users.read") => desk.answer(reply::see_other(&desk.path("people?done=link"))),
         Ok(_) => desk.answer(reply::see_other(&desk.path("people/register"))),
         Err(Refusal::NotFound(_)) => desk.answer(error::not_found().await),
         Err(why) => match wording::refusal(why, &["people"]) {
             Ok(said) if desk.may("users.read") => {
                 let alert = said.errors.of("people").unwrap_or_default().to_owned();
-                list(&desk, said.status, alert).await
+                if from_detail {
+                    person::account_saying(&desk, said.status, alert).await
+                } else {
+                    list(&desk, said.status, alert).await
+                }
             }
             Ok(_) => desk.answer(error::not_found().await),
             Err(page) => desk.answer(*page),
@@ -99,6 +106,7 @@ async fn read(desk: &Desk) -> Result<PeoplePage> {
         more_open,
         first: desk.path(&format!("people?{}", query(&[("q", &search)]))),
         search,
+        may_group: desk.may("groups.write"),
         people: show(conn, desk, rows, &projects).await?,
         next,
         later,
@@ -135,7 +143,7 @@ async fn show(conn: &mut Conn, desk: &Desk, rows: Vec<Listed>, projects: &[Proje
         let own = direct.iter().filter(|binding| binding.subject == Subject::Member(row.member.clone()));
         let roles = own.filter_map(|binding| access::role_line(&binding.role, &binding.scope, projects)).collect();
         let waits = row.user_state == UserState::Pending && row.access_type == AccessType::Password;
-        let mail = if waits { mail(conn, &row, desk.app.now()).await? } else { None };
+        let mail = if waits { mail(conn, &row.user, desk.app.now()).await? } else { None };
         let keeper = match row.source.connection() {
             Some(id) => keeper(conn, &mut keepers, id).await?,
             None => String::new(),
@@ -143,7 +151,11 @@ async fn show(conn: &mut Conn, desk: &Desk, rows: Vec<Listed>, projects: &[Proje
         people.push(PersonRow {
             groups: groups.remove(&row.member).unwrap_or_default().into_iter().map(|group| group.name).collect(),
             roles,
-            badge: standing(&row, desk.app.now()),
+            badge: standing(
+                row.source.connection().is_none(),
+                (row.user_state, row.member_state),
+                desk.app.now() < row.locked_until,
+            ),
             keeper,
             source: source(&row.kind, &row.source),
             may_send: waits && row.email.is_some() && row.source.connection().is_none(),
@@ -157,8 +169,11 @@ async fn show(conn: &mut Conn, desk: &Desk, rows: Vec<Listed>, projects: &[Proje
     Ok(people)
 }
 
-/// The name of the connection that keeps somebody, looked up once.
-async fn keeper(conn: &mut Conn, known: &mut BTreeMap<String, String>, id: &str) -> Result<String> {
+/// The name of the connection that keeps something, looked up once.
+///
+/// # Errors
+/// The database's.
+pub async fn keeper(conn: &mut Conn, known: &mut BTreeMap<String, String>, id: &str) -> Result<String> {
     if let Some(name) = known.get(id) {
         return Ok(name.clone());
     }
@@ -168,11 +183,14 @@ async fn keeper(conn: &mut Conn, known: &mut BTreeMap<String, String>, id: &str)
 }
 
 /// What was mailed to somebody who has no password yet.
-async fn mail(conn: &mut Conn, row: &Listed, now: UnixMillis) -> Result<Option<MailLine>> {
-    let Some(last) = links::last_of(conn, &row.user, Purpose::SetPassword).await? else {
+///
+/// # Errors
+/// The database's.
+pub async fn mail(conn: &mut Conn, user: &UserId, now: UnixMillis) -> Result<Option<MailLine>> {
+    let Some(last) = links::last_of(conn, user, Purpose::SetPassword).await? else {
         return Ok(None);
     };
-    let sent = links::count_of(conn, &row.user, Purpose::SetPassword, UnixMillis::MIN).await?;
+    let sent = links::count_of(conn, user, Purpose::SetPassword, UnixMillis::MIN).await?;
     Ok(Some(MailLine {
         ends_in: if last.is_live(now) { ahead(last.expires_at, now) } else { String::new() },
         ends: moment(last.expires_at),
@@ -191,14 +209,14 @@ pub fn times(sent: i64) -> String {
     }
 }
 
-/// How somebody stands. What a connection keeps has no password here that could be missing or guessed at.
-fn standing(row: &Listed, now: UnixMillis) -> Badge {
-    let is_kept_here = row.source.connection().is_none();
-    match badge(row.user_state, row.member_state) {
-        Badge { class: "good", .. } if is_kept_here && now < row.locked_until => {
-            Badge { word: "Locked", class: "wait" }
-        }
-        _ if !is_kept_here && row.user_state == UserState::Pending => Badge { word: "Not active yet", class: "wait" },
+/// How somebody stands, by the states of account and membership. What a connection keeps has no password here that could
+/// be missing or guessed at.
+#[must_use]
+pub fn standing(is_kept_here: bool, states: (UserState, MembershipState), is_locked: bool) -> Badge {
+    let (user, member) = states;
+    match badge(user, member) {
+        Badge { class: "good", .. } if is_kept_here && is_locked => Badge { word: "Locked", class: "wait" },
+        _ if !is_kept_here && user == UserState::Pending => Badge { word: "Not active yet", class: "wait" },
         other => other,
     }
 }
@@ -220,7 +238,8 @@ fn badge(user: UserState, member: MembershipState) -> Badge {
 }
 
 /// Where an account comes from, in words.
-fn source(kind: &Kind, source: &Source) -> &'static str {
+#[must_use]
+pub fn source(kind: &Kind, source: &Source) -> &'static str {
     match (kind, source) {
         (Kind::Own, _) => "Own account",
         (_, Source::Local | Source::System) => "Registered here",

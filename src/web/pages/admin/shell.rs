@@ -4,6 +4,8 @@
 //! told so, and a refused act leaves its row in the audit record. Whose sessions in the organisation were ended, or are too
 //! old for it, signs in first ([`console_entry`]). The door judges again whatever is done.
 
+pub mod of_groups;
+
 use std::net::IpAddr;
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
@@ -73,6 +75,24 @@ pub struct Act {
     pub form: Form,
 }
 
+/// A form that was posted from one of our pages; who may, says what it is for.
+pub struct Posted {
+    desk: Desk,
+    form: Form,
+    asked: Asked,
+}
+
+impl Posted {
+    /// The place and the form, of somebody who has a permission on the organisation.
+    ///
+    /// # Errors
+    /// The page that says which is missing; the refusal is recorded.
+    pub async fn by(self, word: &str, to: &str) -> Result<(Desk, Form), Response> {
+        self.desk.needs(word, to, &self.asked).await?;
+        Ok((self.desk, self.form))
+    }
+}
+
 /// What a page gave to the browser to bring back: good for one organisation, for a while.
 #[derive(Serialize, Deserialize)]
 struct Kept<T> {
@@ -116,6 +136,8 @@ impl Desk {
             csrf: self.browser.csrf(),
             here,
             may_see: self.may("users.read"),
+            may_see_groups: self.may("groups.read"),
+            may_see_keys: of_groups::sees_keys(self),
             may_invite: self.may("users.invite"),
             trail: trail.iter().map(|(text, page)| ((*text).to_owned(), self.path(page))).collect(),
         }
@@ -169,14 +191,23 @@ impl Desk {
         Err(self.answer(forbidden(title, text)))
     }
 
+    /// The page that says which permission is missing; `None` for whoever has it.
+    #[must_use]
+    pub fn lacking(&self, word: &str, to: &str) -> Option<Response> {
+        if self.may(word) {
+            return None;
+        }
+        let text = format!("You need the permission to {to} ({word}). An administrator of {} can give it.", self.name);
+        Some(self.answer(forbidden("You can't do this here", &text)))
+    }
+
     /// Lets whoever has the permission pass. Everybody else is told, and an act is recorded.
     async fn needs(&self, word: &str, to: &str, asked: &Asked) -> Result<(), Response> {
-        if self.may(word) {
+        let Some(page) = self.lacking(word, to) else {
             return Ok(());
-        }
+        };
         asked.record(self, "denied").await;
-        let text = format!("You need the permission to {to} ({word}). An administrator of {} can give it.", self.name);
-        Err(self.answer(forbidden("You can't do this here", &text)))
+        Err(page)
     }
 }
 
@@ -344,7 +375,7 @@ where
     }
 }
 
-impl<S> FromRequest<S> for Act
+impl<S> FromRequest<S> for Posted
 where
     App: FromRef<S>,
     S: Send + Sync,
@@ -363,7 +394,20 @@ where
         if !desk.browser.posted_here(&headers, &csrf) {
             return Err(error::forbidden());
         }
-        desk.needs("users.invite", "register and invite people", &asked).await?;
+        Ok(Self { desk, form, asked })
+    }
+}
+
+impl<S> FromRequest<S> for Act
+where
+    App: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let posted = Posted::from_request(request, state).await?;
+        let (desk, form) = posted.by("users.invite", "register and invite people").await?;
         Ok(Self { desk, form })
     }
 }

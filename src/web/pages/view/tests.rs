@@ -21,6 +21,9 @@ fn sign_in(application: Option<ApplicationView>, error: Option<&str>) -> SignInP
         organisation_slug: HOSTILE.into(),
         notice: Some(HOSTILE.into()),
         forgot: HOSTILE.into(),
+        offers: vec![upstream::OfferView { connection: HOSTILE.into(), name: HOSTILE.into() }],
+        discover: true,
+        local: true,
     }
 }
 
@@ -145,6 +148,24 @@ fn a_failed_sign_in_marks_the_title_and_takes_the_focus() {
     has(&page, &["<title>Error: Sign in", "role=\"alert\" tabindex=\"-1\" autofocus"]);
     assert_eq!(page.matches("autofocus").count(), 1);
     assert!(!sign_in(None, None).render_page().contains("Error:"));
+}
+
+#[test]
+fn a_provider_to_continue_with_is_a_button_of_its_own_form() {
+    let offer = upstream::OfferView { connection: "con_1".into(), name: "Okta".into() };
+    let with = SignInPage { offers: vec![offer], discover: false, local: false, ..sign_in(None, None) }.render_page();
+    has(
+        &with,
+        &[
+            "<form id=\"upstream-form\" method=\"post\" action=\"/login\">",
+            "<input type=\"hidden\" name=\"act\" value=\"upstream\">",
+            "id=\"continue-con_1\" name=\"connection\" value=\"con_1\"><span>Continue with <bdi>Okta</bdi>",
+        ],
+    );
+    assert!(!with.contains("login-discover") && !with.contains("name=\"local\""));
+    let without = SignInPage { offers: Vec::new(), ..sign_in(None, None) }.render_page();
+    assert!(!without.contains("upstream-form"));
+    has(&without, &["value=\"discover\" formnovalidate", "<input type=\"hidden\" name=\"local\" value=\"1\">"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every page of administrators, rendered with hostile values and read as a machine reads it.
 
+mod groups;
+
 use super::*;
 use crate::web::pages::view::Page;
 
@@ -17,6 +19,8 @@ fn shell(may_invite: bool) -> Shell {
         csrf: text(),
         here: Here::People,
         may_see: true,
+        may_see_groups: true,
+        may_see_keys: true,
         may_invite,
         trail: vec![(text(), text())],
     }
@@ -77,6 +81,7 @@ fn people(may_invite: bool) -> PeoplePage {
         rows: vec![invitation()],
         more_open: true,
         search: text(),
+        may_group: may_invite,
         people: vec![PersonRow {
             member: text(),
             name: text(),
