@@ -1,6 +1,6 @@
 //! One person's pages: what they show and to whom, groups and roles that are given and taken there, and what is asked first.
 
-use muster::domain::access::{Role, Scope};
+use muster::domain::access::{Binding, Role, Scope, Subject, Window};
 use muster::domain::change::Change;
 use muster::kernel::id::BindingId;
 use muster::kernel::time::{DAY, MINUTE, SECOND};
@@ -405,6 +405,40 @@ async fn the_api_asks_for_no_fresher_sign_in_for_the_acts_of_these_pages() {
             let route = route.unwrap_or_else(|| panic!("no {method} {path}"));
             assert!(!route.rule.fresh, "{method} {path}: the console must ask for a fresh sign-in as well");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sees_people_but_no_projects_is_told_none_and_an_act_that_is_asked_for_in_vain_is_written_down() {
+    on_both(async |site| {
+        let acme = acme(site).await;
+        acme.person("ivy", PASSWORD).await;
+        acme.give("ivy", "iam.viewer", None).await;
+        let member = acme.member_id("ana").await;
+        let binding = Binding {
+            id: BindingId::fresh(),
+            role: Role::ProjectReader,
+            scope: Scope::AllProjects,
+            subject: Subject::Member(member),
+            window: Window::ALWAYS,
+        };
+        site.act(vec![Change::Bind { org: acme.id.clone(), binding }]).await;
+        let mut ivy = Clerk::at(site, &acme, "ivy").await;
+        for tab in ["/roles", "/projects"] {
+            let page = ivy.open(&at(&acme, "ana", tab).await).await;
+            assert_eq!(page.status, 200, "{page:?}");
+            for key in ["web", "data"] {
+                assert!(!page.text().split_whitespace().any(|word| word == key), "{tab} tells of {key}: {page:?}");
+            }
+        }
+        let olga = Admin::of(site, &acme, "olga").await;
+        let before = recorded(&olga, "request.denied").await;
+        let csrf = ivy.csrf().await;
+        let ask = [("csrf".to_owned(), csrf), ("act".to_owned(), "all".to_owned())];
+        let answer = ivy.post(&at(&acme, "ana", "/sessions").await, &ask).await.answer;
+        assert_eq!(answer.status, 403, "{}", answer.body);
+        assert_eq!(recorded(&olga, "request.denied").await, before + 1);
     })
     .await;
 }

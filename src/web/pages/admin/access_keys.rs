@@ -12,11 +12,11 @@ use super::moments::moment;
 use super::shell::Desk;
 use super::shell::of_groups::SeeingKeys;
 use crate::kernel::fold;
-use crate::kernel::id::UserId;
+use crate::kernel::id::{OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::access_keys::{self, AccessKey};
 use crate::store::db::{Conn, Result};
-use crate::store::users;
+use crate::store::{memberships, users};
 use crate::web::pages::view::admin::{Badge, Here};
 use crate::web::pages::view::groups::{Column, KeyRow, KeysPage};
 
@@ -124,7 +124,7 @@ async fn read(desk: &Desk) -> Result<KeysPage> {
     let mut conn = desk.app.db.read().await?;
     let page = access_keys::Page { expired_at: wanted.expired.then_some(now), after: None, limit: i64::MAX };
     let found = access_keys::of_org(&mut conn, &desk.org, &page).await?;
-    let mut all = made(&mut conn, found).await?;
+    let mut all = made(&mut conn, &desk.org, found).await?;
     all.sort_by_cached_key(|one| (one.rank(wanted.sort), one.key.id.clone()));
     if wanted.descending {
         all.reverse();
@@ -160,7 +160,7 @@ fn account(label: &str) -> Option<UserId> {
 }
 
 /// Puts the name of who made it to each key, each looked up once.
-async fn made(conn: &mut Conn, keys: Vec<AccessKey>) -> Result<Vec<Made>> {
+async fn made(conn: &mut Conn, org: &OrgId, keys: Vec<AccessKey>) -> Result<Vec<Made>> {
     let mut names: BTreeMap<UserId, String> =
         keys.iter().map(|key| (key.user.clone(), key.user_name.clone())).collect();
     let mut all = Vec::with_capacity(keys.len());
@@ -168,7 +168,10 @@ async fn made(conn: &mut Conn, keys: Vec<AccessKey>) -> Result<Vec<Made>> {
         let creator = match account(&key.created_by) {
             Some(id) => {
                 if !names.contains_key(&id) {
-                    let name = users::find(conn, &id).await?.map_or_else(|| id.to_string(), |user| user.user_name);
+                    // Of whoever is no member (any more) only the id is told, as by the API.
+                    let here = memberships::of_user(conn, org, &id).await?.is_some();
+                    let user = if here { users::find(conn, &id).await? } else { None };
+                    let name = user.map_or_else(|| id.to_string(), |user| user.user_name);
                     names.insert(id.clone(), name);
                 }
                 names.get(&id).cloned().unwrap_or_default()

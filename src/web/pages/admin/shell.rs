@@ -23,6 +23,7 @@ use crate::domain::change::{Actor, Origin};
 use crate::domain::oauth::params::Params;
 use crate::domain::people::user::Kind;
 use crate::domain::settings::OrgSettings;
+use crate::flows::change_access::Refusal;
 use crate::flows::console_entry::{self, Way};
 use crate::flows::{Fault, change_access, reach};
 use crate::kernel::id::{OrgId, UserId};
@@ -106,6 +107,14 @@ impl Desk {
     #[must_use]
     pub fn may(&self, word: &str) -> bool {
         self.reach.allows(word)
+    }
+
+    /// Records that somebody asked what an act would do, in order to act, and may not: the door keeps no record of questions.
+    pub async fn note_denial(&self, why: &Refusal) {
+        if let Refusal::Denied { act, .. } = why {
+            let asked = (Some(self.org.clone()), act.clone());
+            change_access::record_denial(&self.app, &self.actor, &self.origin, asked, "denied").await;
+        }
     }
 
     /// The path of one of these pages.

@@ -120,7 +120,7 @@ pub async fn add(desk: &Desk, group: &GroupId, text: &str) -> Added {
 /// Who is named, and how many of them aren't in the group yet.
 async fn who(desk: &Desk, group: &GroupId, text: &str) -> Result<(Typed, usize)> {
     let mut conn = desk.app.db.read().await?;
-    let typed = named::read(&mut conn, &desk.org, text).await?;
+    let typed = named::read(&mut conn, desk, text).await?;
     let ids: Vec<MembershipId> = typed.ids().into_iter().collect();
     let held = groups::members_among(&mut conn, group, &ids).await?;
     Ok((typed, ids.len() - held.len()))

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::domain::people::identifier;
 use crate::domain::people::user::Kind;
-use crate::kernel::id::{MembershipId, OrgId};
+use crate::kernel::id::MembershipId;
 use crate::store::db::{Conn, Result};
 use crate::store::memberships::Membership;
 use crate::store::{memberships, users};
+use crate::web::pages::admin::shell::Desk;
 use crate::web::pages::view::admin::Errors;
 
 /// So many people at once.
@@ -71,11 +72,11 @@ pub fn lines(text: &str) -> Vec<&str> {
 ///
 /// # Errors
 /// The database's.
-pub async fn read(conn: &mut Conn, org: &OrgId, text: &str) -> Result<Typed> {
+pub async fn read(conn: &mut Conn, desk: &Desk, text: &str) -> Result<Typed> {
     let mut typed = Typed::default();
     for (place, line) in lines(text).into_iter().enumerate() {
         let wrong = |reason: &str| WrongLine { row: place + 1, text: line.to_owned(), reason: reason.to_owned() };
-        match find(conn, org, line).await? {
+        match find(conn, desk, line).await? {
             Found::Member(id) => typed.members.push((id, wrong(""))),
             Found::Service => typed.wrong.push(wrong(SERVICE)),
             Found::Several => typed.wrong.push(wrong(SEVERAL)),
@@ -92,7 +93,8 @@ enum Found {
     Nobody,
 }
 
-async fn find(conn: &mut Conn, org: &OrgId, named: &str) -> Result<Found> {
+async fn find(conn: &mut Conn, desk: &Desk, named: &str) -> Result<Found> {
+    let org = &desk.org;
     let by_id = match (named.parse(), named.parse()) {
         (Ok(id), _) => memberships::find(conn, org, &id).await?,
         (_, Ok(user)) => memberships::of_user(conn, org, &user).await?,
@@ -102,6 +104,10 @@ async fn find(conn: &mut Conn, org: &OrgId, named: &str) -> Result<Found> {
         let account = users::find(conn, &member.user).await?;
         let is_service = account.is_some_and(|user| matches!(user.kind, Kind::Service(..)));
         return Ok(if is_service { Found::Service } else { Found::Member(member.id) });
+    }
+    // Whose name, address or number it is, is for those to find out who may see people.
+    if !desk.may("users.read") {
+        return Ok(Found::Nobody);
     }
     let key = identifier::key(named);
     let mut found: Vec<Membership> = Vec::new();

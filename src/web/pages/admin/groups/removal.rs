@@ -64,7 +64,12 @@ pub async fn post(Posted { desk, form }: Posted) -> Response {
             Ok((status, view)) => desk.show(status, &view),
             Err(fault) => desk.failed(fault),
         },
-        Err(why) => refused(&desk, why).await,
+        Err(why) => {
+            if !acts {
+                desk.note_denial(&why).await;
+            }
+            refused(&desk, why).await
+        }
     }
 }
 
@@ -88,9 +93,10 @@ async fn read(desk: &Desk, form: &Form) -> Result<Option<Leaving>> {
     let mut typed = if named::lines(text).len() > named::MOST {
         named::Typed::default()
     } else {
-        named::read(&mut conn, &desk.org, text).await?
+        named::read(&mut conn, desk, text).await?
     };
-    let ticked: BTreeSet<MembershipId> = form.all("member").filter_map(|id| id.parse().ok()).collect();
+    let ticked: BTreeSet<MembershipId> =
+        form.all("member").filter_map(|id| id.parse().ok()).take(named::MOST).collect();
     let all: Vec<MembershipId> = ticked.union(&typed.ids()).cloned().collect();
     let held = groups::members_among(&mut conn, &place.group.id, &all).await?;
     for (_, line) in typed.members.iter().filter(|(id, _)| !held.contains(id)) {

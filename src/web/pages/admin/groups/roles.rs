@@ -185,13 +185,18 @@ pub async fn remove(Giving { desk, form }: Giving) -> Response {
             Ok(view) => desk.show(StatusCode::OK, &view),
             Err(fault) => desk.failed(fault),
         },
-        Err(why) => match wording::refusal(why, &["access"]) {
-            Ok(said) => {
-                let alert = said.errors.of("access").unwrap_or_default().to_owned();
-                show(&desk, said.status, Words { alert, ..Words::default() }).await
+        Err(why) => {
+            if !acts {
+                desk.note_denial(&why).await;
             }
-            Err(page) => desk.answer(*page),
-        },
+            match wording::refusal(why, &["access"]) {
+                Ok(said) => {
+                    let alert = said.errors.of("access").unwrap_or_default().to_owned();
+                    show(&desk, said.status, Words { alert, ..Words::default() }).await
+                }
+                Err(page) => desk.answer(*page),
+            }
+        }
     }
 }
 

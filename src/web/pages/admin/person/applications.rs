@@ -29,7 +29,7 @@ pub async fn read(conn: &mut Conn, desk: &Desk, person: &Person, frame: Frame) -
         let Some(found) = applications::find(conn, &id).await? else { continue };
         let open = person.restricted_to.as_ref().is_none_or(|list| list.contains(&id));
         rows.push(ApplicationRow {
-            name: found.name,
+            name: if desk.may("applications.read") { found.name } else { found.client_id.clone() },
             client_id: found.client_id,
             badge: if open { Badge { word: "May use", class: "good" } } else { Badge { word: "Barred", class: "off" } },
             last: at.map(moment),

@@ -63,7 +63,10 @@ pub async fn go(desk: &Desk, form: &Form, person: &Person, deed: &Deed) -> Respo
         match send(desk, form, person, &deed.changes, Mode::DryRun).await {
             Ok(receipt) if deed.always_ask || takes(&receipt) => return ask(desk, form, person, deed, &receipt).await,
             Ok(_) => {}
-            Err(why) => return refused(desk, form, person, deed, why).await,
+            Err(why) => {
+                desk.note_denial(&why).await;
+                return refused(desk, form, person, deed, why).await;
+            }
         }
     }
     match send(desk, form, person, &deed.changes, Mode::Act).await {
@@ -149,7 +152,7 @@ async fn ask(desk: &Desk, form: &Form, person: &Person, deed: &Deed, receipt: &R
 
 async fn names(desk: &Desk) -> Result<Names> {
     let mut conn = desk.app.db.read().await?;
-    Names::read(&mut conn, &desk.org).await
+    Names::read(&mut conn, desk).await
 }
 
 /// What ends, in a sentence.

@@ -46,6 +46,9 @@ pub async fn read(
     Ok(GroupsPage { shell: shell(desk), frame, seen, more: offered.more_groups, fixed, groups })
 }
 
+/// So many groups are listed, and set, at once.
+const MOST: usize = 300;
+
 /// Puts the person into the groups that are ticked; those that the page didn't show stay.
 pub async fn set(desk: &Desk, form: &Form) -> Response {
     let person = match whom(desk).await {
@@ -55,6 +58,9 @@ pub async fn set(desk: &Desk, form: &Form) -> Response {
     let (Some(ticked), Some(shown)) = (ids(form, "group"), ids(form, "shown")) else {
         return wrong(desk, form, Tab::Groups, "One of the groups is none. Choose again").await;
     };
+    if ticked.len() > MOST || shown.len() > MOST {
+        return wrong(desk, form, Tab::Groups, "These are too many groups at once. Choose fewer").await;
+    }
     let held = match held(desk, &person.member).await {
         Ok(held) => held,
         Err(fault) => return desk.failed(fault),

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::access::reach::Reach;
 use crate::domain::access::{Binding, Role, Scope, Subject};
 use crate::domain::source::Source;
-use crate::kernel::id::{GroupId, OrgId};
+use crate::kernel::id::{GroupId, ProjectId};
 use crate::kernel::time::UnixMillis;
 use crate::store::access_read::{self, Given};
 use crate::store::bindings::{self, OwnRole};
@@ -29,11 +30,13 @@ impl Names {
     ///
     /// # Errors
     /// The database's.
-    pub async fn read(conn: &mut Conn, org: &OrgId) -> Result<Self> {
-        Ok(Self { projects: orgs::projects(conn, org).await?, own: bindings::own_roles(conn, org).await? })
+    pub async fn read(conn: &mut Conn, desk: &Desk) -> Result<Self> {
+        let mut projects = orgs::projects(conn, &desk.org).await?;
+        projects.retain(|project| sees(&desk.reach, &project.id));
+        Ok(Self { projects, own: bindings::own_roles(conn, &desk.org).await? })
     }
 
-    /// The organisation's projects, by key.
+    /// The organisation's projects that the reader may know of, by key.
     #[must_use]
     pub fn projects(&self) -> &[Project] {
         &self.projects
@@ -48,7 +51,7 @@ impl Names {
         }
     }
 
-    /// A scope. A project that is gone meanwhile is called by its id.
+    /// A scope. A project that is gone meanwhile, or that the reader doesn't know of, is called by its id.
     #[must_use]
     pub fn scope(&self, scope: &Scope) -> String {
         match scope {
@@ -72,6 +75,18 @@ impl Names {
     }
 }
 
+/// Whether somebody may know that a project is there, as the API has it: by a permission on the organisation, or a role on
+/// the project.
+pub fn sees(reach: &Reach, project: &ProjectId) -> bool {
+    match reach {
+        Reach::Whole => true,
+        Reach::Member { grants, .. } => {
+            reach.allows("projects.read")
+                || grants.iter().any(|((_, scope), _)| matches!(scope, Scope::Project(id) if id == project))
+        }
+    }
+}
+
 /// Everything that somebody is given.
 pub struct Picture {
     /// What things are called.
@@ -91,7 +106,7 @@ impl Picture {
     /// # Errors
     /// The database's.
     pub async fn read(conn: &mut Conn, desk: &Desk, person: &Person) -> Result<Self> {
-        let names = Names::read(conn, &desk.org).await?;
+        let names = Names::read(conn, desk).await?;
         let mut given = access_read::reaching(conn, &person.member).await?;
         given.sort_by(|one, other| one.binding.id.cmp(&other.binding.id));
         let through: BTreeSet<GroupId> = given.iter().filter_map(|given| group(&given.binding)).cloned().collect();

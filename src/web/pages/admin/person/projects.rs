@@ -3,7 +3,7 @@
 use axum::response::Response;
 
 use super::deed::{Deed, go, seen, whom, wrong};
-use super::held::Picture;
+use super::held::{Picture, sees};
 use super::{Desk, Form, Frame, Tab, called, shell};
 use crate::domain::access::Scope;
 use crate::domain::change::Change;
@@ -67,5 +67,5 @@ pub async fn leave(desk: &Desk, form: &Form) -> Response {
 async fn named(desk: &Desk, id: &str) -> Result<Option<Project>> {
     let mut conn = desk.app.db.read().await?;
     let all = orgs::projects(&mut conn, &desk.org).await?;
-    Ok(all.into_iter().find(|project| project.id.as_str() == id))
+    Ok(all.into_iter().find(|project| project.id.as_str() == id && sees(&desk.reach, &project.id)))
 }
