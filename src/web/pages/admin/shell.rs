@@ -4,8 +4,6 @@
 //! told so, and a refused act leaves its row in the audit record. Whose sessions in the organisation were ended, or are too
 //! old for it, signs in first ([`console_entry`]). The door judges again whatever is done.
 
-pub mod of_groups;
-
 use std::net::IpAddr;
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
@@ -38,6 +36,58 @@ use crate::web::pages::view::admin::{Here, Shell};
 use crate::web::pages::view::{ErrorPage, Page};
 use crate::web::pages::{error, page, sealed};
 
+/// Pages that are opened, and forms that are posted, by whoever has a permission on the organisation: which, and what for.
+macro_rules! entrances {
+    (
+        pages { $($(#[$doc:meta])* $page:ident = $seen:expr, $to_see:literal;)+ }
+        forms { $($(#[$form_doc:meta])* $form:ident = $word:expr, $to:literal;)+ }
+    ) => {
+        $(
+            $(#[$doc])*
+            pub struct $page(pub Desk);
+
+            impl<S> FromRequestParts<S> for $page
+            where
+                App: FromRef<S>,
+                S: Send + Sync,
+            {
+                type Rejection = Response;
+
+                async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+                    let desk = Desk::from_request_parts(parts, state).await?;
+                    desk.needs($seen, $to_see, &Asked::of(parts)).await?;
+                    Ok(Self(desk))
+                }
+            }
+        )+
+        $(
+            $(#[$form_doc])*
+            pub struct $form {
+                /// The place.
+                pub desk: Desk,
+                /// What was posted.
+                pub form: Form,
+            }
+
+            impl<S> FromRequest<S> for $form
+            where
+                App: FromRef<S>,
+                S: Send + Sync,
+            {
+                type Rejection = Response;
+
+                async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+                    let posted = crate::web::pages::admin::shell::Posted::from_request(request, state).await?;
+                    let (desk, form) = posted.by($word, $to).await?;
+                    Ok(Self { desk, form })
+                }
+            }
+        )+
+    };
+}
+
+pub mod of_groups;
+
 /// An administrator's place in one organisation.
 pub struct Desk {
     /// The handles.
@@ -62,18 +112,17 @@ pub struct Desk {
     query: Params,
 }
 
-/// Somebody who may see people.
-pub struct Viewing(pub Desk);
-
-/// Somebody who may register and invite people.
-pub struct Inviting(pub Desk);
-
-/// A form that was posted from one of our pages by somebody who may register and invite people.
-pub struct Act {
-    /// The place.
-    pub desk: Desk,
-    /// What was posted.
-    pub form: Form,
+entrances! {
+    pages {
+        /// Somebody who may see people.
+        Viewing = "users.read", "see people";
+        /// Somebody who may register and invite people.
+        Inviting = "users.invite", "register and invite people";
+    }
+    forms {
+        /// A form that was posted from one of our pages by somebody who may register and invite people.
+        Act = "users.invite", "register and invite people";
+    }
 }
 
 /// A form that was posted from one of our pages; who may, says what it is for.
@@ -356,34 +405,6 @@ where
     }
 }
 
-impl<S> FromRequestParts<S> for Viewing
-where
-    App: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let desk = Desk::from_request_parts(parts, state).await?;
-        desk.needs("users.read", "see people", &Asked::of(parts)).await?;
-        Ok(Self(desk))
-    }
-}
-
-impl<S> FromRequestParts<S> for Inviting
-where
-    App: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let desk = Desk::from_request_parts(parts, state).await?;
-        desk.needs("users.invite", "register and invite people", &Asked::of(parts)).await?;
-        Ok(Self(desk))
-    }
-}
-
 impl<S> FromRequest<S> for Posted
 where
     App: FromRef<S>,
@@ -404,19 +425,5 @@ where
             return Err(error::forbidden());
         }
         Ok(Self { desk, form, asked })
-    }
-}
-
-impl<S> FromRequest<S> for Act
-where
-    App: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Response;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let posted = Posted::from_request(request, state).await?;
-        let (desk, form) = posted.by("users.invite", "register and invite people").await?;
-        Ok(Self { desk, form })
     }
 }
