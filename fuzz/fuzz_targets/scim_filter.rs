@@ -4,13 +4,13 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muster::domain::scim::error::ScimType;
-use muster::domain::scim::evaluate;
-use muster::domain::scim::filter::{parse_filter, Filter, MOST_BYTES};
-use muster::domain::scim::plan::{lookup, Lookup};
-use muster::domain::scim::schema::ResourceType;
-use muster::domain::scim::{username, Object};
-use muster::kernel::fold;
+use muster_fuzz::domain::scim::error::ScimType;
+use muster_fuzz::domain::scim::evaluate;
+use muster_fuzz::domain::scim::filter::{parse_filter, Filter, MOST_BYTES};
+use muster_fuzz::domain::scim::plan::{lookup, Lookup};
+use muster_fuzz::domain::scim::schema::ResourceType;
+use muster_fuzz::domain::scim::{username, Object};
+use muster_fuzz::kernel::fold;
 use muster_fuzz::{is_refusal, is_sound, served};
 use serde_json::Value;
 

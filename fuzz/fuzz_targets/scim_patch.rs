@@ -7,14 +7,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muster::domain::connection::ScimProfile;
-use muster::domain::scim::error::{ScimError, ScimType};
-use muster::domain::scim::evaluate;
-use muster::domain::scim::normalize::incoming;
-use muster::domain::scim::patch::{apply_group, apply_user, parse, MemberEdit, PatchOp};
-use muster::domain::scim::resource::{Group, User};
-use muster::domain::scim::schema::ResourceType;
-use muster::domain::scim::{derive, Object};
+use muster_fuzz::domain::connection::ScimProfile;
+use muster_fuzz::domain::scim::error::{ScimError, ScimType};
+use muster_fuzz::domain::scim::evaluate;
+use muster_fuzz::domain::scim::normalize::incoming;
+use muster_fuzz::domain::scim::patch::{apply_group, apply_user, parse, MemberEdit, PatchOp};
+use muster_fuzz::domain::scim::resource::{Group, User};
+use muster_fuzz::domain::scim::schema::ResourceType;
+use muster_fuzz::domain::scim::{derive, Object};
 use muster_fuzz::{canonical, is_canonical, is_refusal, PROFILES};
 use serde_json::{json, Deserializer, Value};
 

@@ -4,12 +4,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use muster::domain::scim::error::ScimType;
-use muster::domain::scim::evaluate;
-use muster::domain::scim::filter::MOST_BYTES;
-use muster::domain::scim::path::{parse_attr, parse_path, AttrPath, Path};
-use muster::domain::scim::schema::ResourceType;
-use muster::domain::scim::target::{get, resolve};
+use muster_fuzz::domain::scim::error::ScimType;
+use muster_fuzz::domain::scim::evaluate;
+use muster_fuzz::domain::scim::filter::MOST_BYTES;
+use muster_fuzz::domain::scim::path::{parse_attr, parse_path, AttrPath, Path};
+use muster_fuzz::domain::scim::schema::ResourceType;
+use muster_fuzz::domain::scim::target::{get, resolve};
 use muster_fuzz::{is_refusal, is_sound, served};
 
 fuzz_target!(|data: &[u8]| {

@@ -1,13 +1,20 @@
 //! What the targets share: resources to ask and to change, and what holds of every filter, resource and refusal.
 
-use muster::domain::connection::ScimProfile;
-use muster::domain::scim::error::{ScimError, ScimType};
-use muster::domain::scim::filter::{parse_filter, Filter, MOST_BYTES, MOST_DEPTH, MOST_TERMS};
-use muster::domain::scim::normalize::incoming;
-use muster::domain::scim::resource::{complete, Stamp};
-use muster::domain::scim::schema::{ResourceType, ENTERPRISE_URN, GROUP_URN, USER_URN};
-use muster::domain::scim::Object;
-use muster::kernel::time::UnixMillis;
+#[path = "../../src/config/mod.rs"]
+pub mod config;
+#[path = "../../src/domain/mod.rs"]
+pub mod domain;
+#[path = "../../src/kernel/mod.rs"]
+pub mod kernel;
+
+use crate::domain::connection::ScimProfile;
+use crate::domain::scim::error::{ScimError, ScimType};
+use crate::domain::scim::filter::{parse_filter, Filter, MOST_BYTES, MOST_DEPTH, MOST_TERMS};
+use crate::domain::scim::normalize::incoming;
+use crate::domain::scim::resource::{complete, Stamp};
+use crate::domain::scim::schema::{ResourceType, ENTERPRISE_URN, GROUP_URN, USER_URN};
+use crate::domain::scim::Object;
+use crate::kernel::time::UnixMillis;
 use serde_json::{json, Value};
 
 /// How clients speak.
