@@ -1,5 +1,7 @@
 //! The bundle of handles that flows work with; cheap to clone, built by `serve` and by tests alike.
 
+pub mod feed;
+
 pub mod lanes;
 
 pub mod losses;
@@ -63,6 +65,10 @@ pub struct Handles {
     pub applications: Cache<String, (UnixMillis, Arc<Application>)>,
     /// Rung after a change that wrote outbox rows: a hint, never a need.
     pub outbox_bell: Arc<Notify>,
+    /// What this node knows of the feed of revocations, and who follows it.
+    pub feed: Arc<feed::Feed>,
+    /// Status lists that were made a moment ago, by their number; see `flows::feed::status`.
+    pub status_lists: Cache<i64, Arc<feed::StatusList>>,
     /// The state of the signing keys' table that was read last; see `flows::rotate_keys::reload_if_changed`.
     pub keys_mark: AtomicI64,
     /// How often something was tried that may be tried a few times only: since when, how often. See `flows::device`.
@@ -145,6 +151,8 @@ impl App {
             chance: parts.chance,
             applications: Cache::builder().max_capacity(10_000).build(),
             outbox_bell: Arc::new(Notify::new()),
+            feed: Arc::default(),
+            status_lists: Cache::builder().max_capacity(64).time_to_live(feed::STATUS_LIST_KEPT).build(),
             keys_mark: AtomicI64::new(0),
             tries: Cache::builder().max_capacity(100_000).build(),
             losses: losses::Losses::default(),

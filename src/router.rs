@@ -11,11 +11,14 @@ use tower_sessions::cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::app::App;
+use crate::domain::feed as domain_feed;
 use crate::domain::oidc::discovery;
+use crate::domain::ssf::metadata;
 use crate::flows::device::decide::END;
 use crate::store::cookies::CookieStore;
 use crate::web::api;
 use crate::web::extract::browser::{CookieNames, mend_removals};
+use crate::web::feed;
 use crate::web::oidc::discovery::{Document, Rooms};
 use crate::web::oidc::{
     authorize, cors, device as devices, discovery as documents, end_session, introspect, revoke, token, userinfo,
@@ -25,6 +28,7 @@ use crate::web::pages::{admin, consent, device, error, files, me, select_org, se
 use crate::web::pages::{email, invite, my_invitations, my_password, my_profile, register};
 use crate::web::pages::{forgot, identities, password_change, reset, upstream, upstream_trial, welcome};
 use crate::web::scim;
+use crate::web::ssf;
 use crate::web::upstream as providers;
 
 /// The routes over the handles, without what stands around every answer (`web::layers::wrap`).
@@ -37,6 +41,8 @@ pub fn build(app: &App, stopping: CancellationToken) -> Router {
         .route("/api/v1", get(api::reference::reference))
         .route("/api/v1/openapi.json", get(api::reference::openapi))
         .merge(applications(app))
+        .merge(receivers())
+        .merge(verifiers())
         .merge(people(app))
         .merge(customers_providers())
         .merge(operators())
@@ -63,6 +69,30 @@ fn applications_in_browsers(app: &App) -> Router<Rooms> {
         .route(discovery::USERINFO, get(userinfo::get).post(userinfo::post))
         .route(discovery::REVOKE, post(revoke::post))
         .layer(from_fn_with_state(app.clone(), cors::around))
+}
+
+/// For applications that receive security events.
+fn receivers() -> Router<Rooms> {
+    use ssf::{poll, status, streams, subjects, verify};
+    Router::new()
+        .route(metadata::CONFIGURATION, get(ssf::metadata::get))
+        .route(
+            metadata::STREAMS,
+            get(streams::get).post(streams::post).patch(streams::patch).put(streams::put).delete(streams::delete),
+        )
+        .route(metadata::STATUS, get(status::get).post(status::post))
+        .route(metadata::ADD_SUBJECT, post(subjects::add))
+        .route(metadata::REMOVE_SUBJECT, post(subjects::remove))
+        .route(metadata::VERIFY, post(verify::post))
+        .route("/ssf/poll/{stream}", post(poll::post))
+}
+
+/// For services that check tokens without asking.
+fn verifiers() -> Router<Rooms> {
+    Router::new()
+        .route(domain_feed::METADATA, get(feed::metadata))
+        .route(domain_feed::REVOCATIONS, get(feed::revocations::get))
+        .route("/status/{number}", get(feed::status::get))
 }
 
 /// For people's browsers, with their session.
@@ -109,6 +139,7 @@ fn people(app: &App) -> Router<Rooms> {
 fn administrators_pages() -> Router<Rooms> {
     Router::new()
         .merge(pages_of_groups_and_keys())
+        .merge(pages_of_identity_providers())
         .route("/o/{slug}/admin", get(admin::root))
         .route("/o/{slug}/admin/people", get(admin::people::get))
         .route("/o/{slug}/admin/people/register", get(admin::register::get).post(admin::register::post))
@@ -156,6 +187,26 @@ fn pages_of_groups_and_keys() -> Router<Rooms> {
         .route("/o/{slug}/admin/groups/{group}/settings", get(settings::get).post(settings::post))
         .route("/o/{slug}/admin/groups/{group}/delete", get(settings::ask_delete).post(settings::delete))
         .route("/o/{slug}/admin/access-keys", get(admin::access_keys::get))
+}
+
+/// For those who set an organisation's identity providers up, or look at them.
+fn pages_of_identity_providers() -> Router<Rooms> {
+    use admin::identity_providers::{create, get as all, log, mapping, overview, settings, tester};
+    Router::new()
+        .route("/o/{slug}/admin/identity-providers", get(all).post(create))
+        .route("/o/{slug}/admin/identity-providers/{connection}", get(overview::get))
+        .route("/o/{slug}/admin/identity-providers/{connection}/test", post(overview::test))
+        .route("/o/{slug}/admin/identity-providers/{connection}/stage", post(overview::stage))
+        .route("/o/{slug}/admin/identity-providers/{connection}/state", post(overview::state))
+        .route("/o/{slug}/admin/identity-providers/{connection}/name", post(overview::name))
+        .route("/o/{slug}/admin/identity-providers/{connection}/sign-in", get(settings::get).post(settings::post))
+        .route("/o/{slug}/admin/identity-providers/{connection}/mapping", get(mapping::get))
+        .route("/o/{slug}/admin/identity-providers/{connection}/mapping/settings", post(mapping::apply))
+        .route("/o/{slug}/admin/identity-providers/{connection}/mapping/groups", post(mapping::add_group))
+        .route("/o/{slug}/admin/identity-providers/{connection}/mapping/rules", post(mapping::add_rule))
+        .route("/o/{slug}/admin/identity-providers/{connection}/mapping/remove", post(mapping::remove))
+        .route("/o/{slug}/admin/identity-providers/{connection}/mapping/try", post(tester::post))
+        .route("/o/{slug}/admin/identity-providers/{connection}/sign-ins", get(log::get))
 }
 
 /// For customers' own identity providers: what they say, and the key that they ask for. No session is read.

@@ -94,13 +94,21 @@ impl Browser {
     /// # Errors
     /// There is no such form, or the person is not let in.
     pub async fn sign_in(&mut self, authorize: &str) -> Result<String> {
+        self.sign_in_as(authorize, world::USER_NAME).await
+    }
+
+    /// As [`Browser::sign_in`], as somebody with the same password.
+    ///
+    /// # Errors
+    /// There is no such form, or the person is not let in.
+    pub async fn sign_in_as(&mut self, authorize: &str, user_name: &str) -> Result<String> {
         let page = match self.open(authorize).await? {
             Landing::Away(url) => return Ok(url),
             Landing::Page(page) => page,
         };
         let form = Form::find(&page.text(), "login-form").context("no form#login-form on the sign-in page")?;
         let mut fields: Vec<(&str, &str)> = form.hidden.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        fields.extend([("username", world::USER_NAME), ("password", world::PASSWORD)]);
+        fields.extend([("username", user_name), ("password", world::PASSWORD)]);
         let answer = self.post(&form.action, &fields).await?;
         match self.follow(answer).await? {
             Landing::Away(url) => Ok(url),

@@ -178,8 +178,12 @@ pub struct Client {
 impl Client {
     /// This application, at the server of this host.
     pub fn new(host: &str, application: Application) -> Self {
-        let authorization = http::basic(application.client_id, &application.secret());
-        Self { host: host.to_owned(), client_id: application.client_id, authorization }
+        Self::named(host, application.client_id, &application.secret())
+    }
+
+    /// The application with this name and secret, at the server of this host.
+    pub fn named(host: &str, client_id: &'static str, secret: &str) -> Self {
+        Self { host: host.to_owned(), client_id, authorization: http::basic(client_id, secret) }
     }
 
     /// A form posted under the application's own name.
@@ -213,6 +217,16 @@ impl Client {
         attempt.code(&landed).map(drop)
     }
 
+    /// As [`Client::sign_in`], as somebody with the same password, and exchanges the code.
+    ///
+    /// # Errors
+    /// The person is not let in, or the exchange is refused.
+    pub async fn sign_in_as(&self, browser: &mut Browser, user_name: &str, scope: &str) -> Result<Tokens> {
+        let attempt = Attempt::new();
+        let landed = browser.sign_in_as(&self.authorize(scope, &attempt), user_name).await?;
+        self.exchange(browser.connection(), &attempt, &landed).await
+    }
+
     /// An authorization request under the browser's live session, and the code's exchange.
     ///
     /// # Errors
@@ -223,18 +237,25 @@ impl Client {
             Landing::Away(url) => url,
             Landing::Page(page) => bail!("a page under a live session: {}", page.summary()),
         };
-        let code = attempt.code(&landed)?;
+        self.exchange(browser.connection(), &attempt, &landed).await
+    }
+
+    async fn exchange(&self, connection: &mut Connection, attempt: &Attempt, landed: &str) -> Result<Tokens> {
+        let code = attempt.code(landed)?;
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code.as_str()),
             ("redirect_uri", REDIRECT_URI),
             ("code_verifier", attempt.verifier.as_str()),
         ];
-        self.redeem(browser.connection(), &fields).await
+        self.redeem(connection, &fields).await
     }
 
     /// The next refresh token of a chain.
-    async fn refresh(&self, connection: &mut Connection, token: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// The connection broke, or the refresh is refused.
+    pub async fn refresh(&self, connection: &mut Connection, token: &str) -> Result<String> {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
         self.redeem(connection, &fields).await?.refresh.context("a refresh gave no refresh token")
     }

@@ -218,6 +218,12 @@ pub fn scim(method: &str, host: &str, target: &str, headers: &[(&str, &str)], bo
     request(method, (host, target), headers, Some(("application/scim+json", &body.to_string())))
 }
 
+/// A request with JSON, or without a body.
+pub fn json(method: &str, host: &str, target: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Vec<u8> {
+    let text = body.map(Value::to_string);
+    request(method, (host, target), headers, text.as_deref().map(|text| ("application/json", text)))
+}
+
 /// A request; the body comes with its type.
 fn request(
     method: &str,

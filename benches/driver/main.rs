@@ -5,25 +5,28 @@
 //! ratio to a bare axum route measured just before, never by requests a second. How to read what it prints:
 //! `benches/README.md`.
 //!
-//! It leaves the comparison with other products (G2; of SCIM `benches/scim_peers`), revocation over nodes and crashes
-//! (G12–G14) to others.
+//! Telling the applications, revocation (G12, G13) and crashes (G14) have commands of their own. It leaves the comparison
+//! with other products (G2; of SCIM `benches/scim_peers`) to others.
 
 #![allow(clippy::pedantic, reason = "a tool that measures; the product's own code is held to more")]
 
 mod browser;
 mod cells;
 mod cluster;
+mod crash;
 mod flows;
 mod goals;
 mod ground;
 mod http;
 mod large;
 mod load;
+mod many;
 mod measure;
 mod micro;
 mod perf;
 mod process;
 mod report;
+mod revoke;
 mod run;
 mod scim;
 mod scim_caller;
@@ -32,8 +35,10 @@ mod scim_pace;
 mod scim_parse;
 mod seed;
 mod server;
+mod stage;
 mod startup;
 mod summary;
+mod tell;
 mod why;
 mod world;
 mod yard;
@@ -67,6 +72,14 @@ enum Command {
     Seed(seed::Request),
     /// Measures changes that touch very many members.
     Large(large::Request),
+    /// Measures how soon applications are told of sessions that a change ended.
+    Tell(tell::Request),
+    /// Measures how soon other nodes refuse what one node revoked.
+    Revoke(revoke::Request),
+    /// Measures a revocation of very many members at once, with others at work.
+    Many(many::Request),
+    /// Kills a server under load and checks that nothing is lost that it had answered.
+    Crash(crash::Request),
     /// Measures signatures, password hashing and the reading of SCIM filters in this process.
     Micro,
 }
@@ -93,6 +106,10 @@ fn main() -> Result<ExitCode> {
         Command::Yard { listen } => two_threads()?.block_on(yard::serve(listen))?,
         Command::Seed(request) => two_threads()?.block_on(seed::seed(&request))?,
         Command::Large(request) => two_threads()?.block_on(large::measure(&request))?,
+        Command::Tell(request) => two_threads()?.block_on(tell::measure(&request))?,
+        Command::Revoke(request) => two_threads()?.block_on(revoke::measure(&request))?,
+        Command::Many(request) => two_threads()?.block_on(many::measure(&request))?,
+        Command::Crash(request) => two_threads()?.block_on(crash::measure(&request))?,
         Command::Micro => println!("{}\n{}", micro::Costs::measure()?, scim_parse::Parses::measure()?),
     }
     Ok(ExitCode::SUCCESS)

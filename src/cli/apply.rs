@@ -164,7 +164,7 @@ mod tests {
                 verdict: Verdict::End,
             }],
             ended: Ended { sessions: 1, token_families: 2, ..Ended::default() },
-            told: vec![Told { client_id: "shop".to_owned(), logout_tokens: 1 }],
+            told: vec![Told { client_id: "shop".to_owned(), logout_tokens: 1, security_events: 0 }],
         }
     }
 

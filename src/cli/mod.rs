@@ -5,6 +5,7 @@
 
 mod apply;
 mod audit;
+mod backup;
 mod credentials;
 mod dev;
 mod doctor;
@@ -15,13 +16,16 @@ mod mail;
 mod migrate;
 mod names;
 mod open;
+mod outbox;
 mod remote;
+mod restored;
 mod scim;
 mod serve;
+mod telemetry;
 mod words;
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,10 +33,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::log::{Log, LogFormat};
+use self::telemetry::Traces;
 use crate::config::{Config, ConfigError, Overrides};
+use crate::flows::restored::Keys;
 
 /// Muster, an identity provider: access is exactly what the bindings say, now.
 #[derive(Parser)]
@@ -84,8 +88,27 @@ enum Command {
         #[command(subcommand)]
         command: MailCommand,
     },
+    /// See what is still to be told to applications and people, and try it again
+    Outbox {
+        #[command(subcommand)]
+        command: outbox::OutboxCommand,
+    },
     /// Check what an operator would check; exit code 1 if something must be mended
     Doctor,
+    /// Copy the embedded database into a file, whole and of one moment, while a server goes on
+    Backup {
+        /// The file, which must not be there yet
+        file: PathBuf,
+    },
+    /// End everything that is open in a database that was brought back from a backup, before it serves
+    Restored {
+        /// End access keys and SCIM tokens too
+        #[arg(long)]
+        end_keys: bool,
+        /// Don't look whether a node serves the database
+        #[arg(long)]
+        anyway: bool,
+    },
     /// Look after the audit record
     Audit {
         #[command(subcommand)]
@@ -216,11 +239,22 @@ async fn carry_out(line: Line) -> anyhow::Result<ExitCode> {
     match command {
         Command::Doctor => doctor::run(globals.load()).await,
         Command::Dev { port } => dev::run(globals, port).await,
-        Command::Serve { migrate } => serve::run(globals.ready()?, migrate).await,
+        Command::Serve { migrate } => {
+            let (config, traces) = globals.ready_to_serve()?;
+            let served = serve::run(config, migrate).await;
+            traces.stop().await;
+            served
+        }
         Command::Migrate => migrate::run(globals.ready()?).await,
+        Command::Backup { file } => backup::run(&globals.ready()?, &file).await,
+        Command::Restored { end_keys, anyway } => {
+            let keys = if end_keys { Keys::End } else { Keys::Stay };
+            restored::run(globals.ready()?, keys, anyway).await
+        }
         Command::Keys { command: KeysCommand::List } => keys::list(globals.ready()?).await,
         Command::Keys { command: KeysCommand::Rotate } => keys::rotate(globals.ready()?).await,
         Command::Mail { command: MailCommand::Test { to } } => mail::test(globals.ready()?, &to).await,
+        Command::Outbox { command } => outbox::run(globals.ready()?, command).await,
         Command::Audit { command: AuditCommand::Verify { org } } => {
             audit::verify(globals.ready()?, org.as_deref()).await
         }
@@ -272,8 +306,15 @@ impl Globals {
     /// The settings, with the log started as they say.
     fn ready(self) -> anyhow::Result<Config> {
         let config = self.load().map_err(|error| unusable(&error))?;
-        start_log(&config.log)?;
+        telemetry::start_log(&config.log)?;
         Ok(config)
+    }
+
+    /// The same for a server, whose requests may be traced.
+    fn ready_to_serve(self) -> anyhow::Result<(Config, Traces)> {
+        let config = self.load().map_err(|error| unusable(&error))?;
+        let traces = telemetry::start(&config)?;
+        Ok((config, traces))
     }
 }
 
@@ -287,18 +328,6 @@ fn unusable(error: &ConfigError) -> anyhow::Error {
 /// The environment, as far as it is text.
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
-}
-
-fn start_log(log: &Log) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::try_new(&log.filter).with_context(|| format!("log.filter: {:?} is no filter", log.filter))?;
-    let lines =
-        tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_env_filter(filter);
-    let started = match log.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("the log can't be started: {error}"))
 }
 
 /// A fact, to stdout, at once. Whoever closed the pipe doesn't want it any more.

@@ -2,7 +2,7 @@
 //!
 //! What must be there before the first answer is made first (one signing key); what takes longer is made meanwhile.
 //! At the stop readiness goes first, then the listener, then requests in progress end, then the jobs, then the
-//! database: within [`NOTICE`] + [`GRACE`] + [`LAST`], 15 seconds. A second signal cuts it short.
+//! database: within `http.notice_ms` + [`GRACE`] + [`LAST`], 15 seconds as it is set. A second signal cuts it short.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -27,8 +27,6 @@ use crate::web::layers;
 use crate::web::listen::{self, Limits, tls_from_pem};
 use crate::{jobs, router};
 
-/// How long connections are still accepted after readiness has gone, so that a balancer can look elsewhere.
-const NOTICE: Duration = Duration::from_secs(1);
 /// How long requests in progress may go on.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long jobs and the database may take to end.
@@ -74,7 +72,7 @@ pub async fn answer(app: &App, listener: TcpListener, stops: &Stops, after: Opti
         ended = &mut server => ended.context("the listener failed")?,
     }
     let in_order = async {
-        leave(stops, address, server).await;
+        leave(stops, app.config.http.notice(), server).await;
         other_keys.abort();
         stops.jobs.cancel();
         jobs.close();
@@ -93,10 +91,10 @@ pub async fn answer(app: &App, listener: TcpListener, stops: &Stops, after: Opti
 }
 
 /// Says that Muster is going, waits for others to notice where others may be looking, and ends the listeners.
-async fn leave(stops: &Stops, address: SocketAddr, server: JoinHandle<()>) {
+async fn leave(stops: &Stops, notice: Duration, server: JoinHandle<()>) {
     stops.ready.cancel();
-    if !address.ip().is_loopback() && !server.is_finished() {
-        sleep(NOTICE).await;
+    if !server.is_finished() {
+        sleep(notice).await;
     }
     stops.listeners.cancel();
     if !server.is_finished() {

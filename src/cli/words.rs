@@ -44,7 +44,14 @@ pub fn ended(ended: &Ended) -> String {
 
 /// An application that is told.
 pub fn told(told: &Told) -> String {
-    format!("{} ({})", told.client_id, count(told.logout_tokens, "logout token"))
+    format!("{} ({})", told.client_id, sent(told))
+}
+
+/// How much an application is told: `2 logout tokens, 1 security event`.
+pub fn sent(told: &Told) -> String {
+    let all = [(told.logout_tokens, "logout token"), (told.security_events, "security event")];
+    let some = all.into_iter().filter(|(number, _)| *number > 0);
+    some.map(|(number, noun)| count(number, noun)).collect::<Vec<_>>().join(", ")
 }
 
 /// What becomes of a member's sessions, in a bracket behind what was lost.
@@ -97,6 +104,14 @@ mod tests {
     fn numbers_agree_with_their_nouns() {
         assert_eq!(ended(&Ended { sessions: 1, token_families: 2, ..Ended::default() }), "1 session, 2 token families");
         assert_eq!(ended(&Ended { sessions: 0, token_families: 1, ..Ended::default() }), "0 sessions, 1 token family");
+    }
+
+    #[test]
+    fn an_application_is_told_by_what_reaches_it() {
+        let by = |logout_tokens, security_events| Told { client_id: "shop".to_owned(), logout_tokens, security_events };
+        assert_eq!(told(&by(1, 0)), "shop (1 logout token)");
+        assert_eq!(told(&by(0, 2)), "shop (2 security events)");
+        assert_eq!(told(&by(2, 1)), "shop (2 logout tokens, 1 security event)");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -33,6 +34,8 @@ pub struct Http {
     pub idle_timeout_ms: u64,
     /// How long the work on a request may take.
     pub request_timeout_ms: u64,
+    /// How long connections are still accepted after `/readyz` has said no; a second, or not at all on the loopback.
+    pub notice_ms: Option<u64>,
     /// How long a request's body may be.
     pub max_body_bytes: usize,
     /// How long a request's head may be.
@@ -56,6 +59,7 @@ impl Default for Http {
             body_timeout_ms: 15_000,
             idle_timeout_ms: 60_000,
             request_timeout_ms: 10_000,
+            notice_ms: None,
             max_body_bytes: 65_536,
             max_header_bytes: 16_384,
             max_connections: 4096,
@@ -71,6 +75,13 @@ impl Http {
         self.tls_cert.as_deref().zip(self.tls_key.as_deref())
     }
 
+    /// How long others are given to notice that this process is about to stop.
+    #[must_use]
+    pub fn notice(&self) -> Duration {
+        let usual = if self.listen.ip().is_loopback() { 0 } else { 1000 };
+        Duration::from_millis(self.notice_ms.unwrap_or(usual))
+    }
+
     pub(super) fn check(&self, faults: &mut Faults) {
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             faults.add("http.tls_cert", "and http.tls_key are given together or not at all");
@@ -82,6 +93,7 @@ impl Http {
         faults.within("http.body_timeout_ms", self.body_timeout_ms, 100..=300_000);
         faults.within("http.idle_timeout_ms", self.idle_timeout_ms, 100..=3_600_000);
         faults.within("http.request_timeout_ms", self.request_timeout_ms, 100..=300_000);
+        faults.within("http.notice_ms", self.notice_ms.unwrap_or(0), 0..=60_000);
         faults.within("http.max_body_bytes", self.max_body_bytes, 1024..=2_097_152);
         faults.within("http.max_header_bytes", self.max_header_bytes, 8192..=1_048_576);
         faults.within("http.max_connections", self.max_connections, 1..=1_000_000);
@@ -97,6 +109,15 @@ mod tests {
     fn no_proxy_is_trusted_and_no_plain_http_allowed_unless_somebody_says_so() {
         let http = Http::default();
         assert!(http.trusted_proxies.is_empty() && !http.allow_loopback_http);
+    }
+
+    #[test]
+    fn others_have_a_second_to_notice_a_stop_where_there_may_be_others() {
+        let loopback = Http::default();
+        assert!(loopback.notice().is_zero());
+        let world = Http { listen: ([0, 0, 0, 0], 8080).into(), ..Http::default() };
+        assert_eq!(world.notice(), Duration::from_secs(1));
+        assert_eq!(Http { notice_ms: Some(7000), ..loopback }.notice(), Duration::from_secs(7));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod scim;
 pub mod sessions;
 pub mod sms;
 mod source;
+pub mod telemetry;
 pub mod tokens;
 
 use std::net::SocketAddr;
@@ -40,7 +41,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// The sections a file may have.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "http",
     "database",
     "keys",
@@ -54,6 +55,7 @@ const SECTIONS: [&str; 13] = [
     "mail",
     "sms",
     "log",
+    "telemetry",
 ];
 
 /// The settings of one instance.
@@ -89,6 +91,8 @@ pub struct Config {
     pub sms: sms::Sms,
     /// What is logged.
     pub log: log::Log,
+    /// Where traces go.
+    pub telemetry: telemetry::Telemetry,
 }
 
 /// What the command line says; it wins over everything else.
@@ -148,6 +152,7 @@ impl Config {
             mail: settings.read("mail", &mut faults),
             sms: settings.read("sms", &mut faults),
             log: settings.read("log", &mut faults),
+            telemetry: settings.read("telemetry", &mut faults),
         };
         config.issuer = first.issuer.or_else(|| config.own_address()).unwrap_or_default();
         config.check(&mut faults);
@@ -206,6 +211,7 @@ impl Config {
         self.dns.check(faults);
         self.mail.check(faults);
         self.sms.check(faults);
+        self.telemetry.check(faults);
     }
 }
 

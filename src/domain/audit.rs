@@ -107,6 +107,8 @@ pub const KINDS: &[&str] = &[
     "session.end_upstream",
     "member.set_break_glass",
     OWNER_BARRED,
+    "delivery.retry",
+    "delivery.give_up",
 ];
 
 /// A connection took access from more people than its guard allows, within an hour.
@@ -127,6 +129,9 @@ pub const ALARMS: [&str; 6] =
 
 /// A request that was turned away before anything of it was looked at.
 pub const REQUEST_DENIED: &str = "request.denied";
+
+/// A database that was brought back from a backup was made fit to serve: the instance's own act, which no rule can name.
+pub const RESTORED: &str = "instance.restored";
 
 /// What stands in a row that has no word: an empty one would make it look like a row from before there were any.
 pub const NO_KIND: &str = "none";

@@ -459,7 +459,7 @@ pub struct Receipt {
     pub members: Vec<MemberReceipt>,
     /// What ended.
     pub ended: Ended,
-    /// Which applications are told, and of how many sessions.
+    /// Which applications are told, and how much.
     pub told: Vec<Told>,
 }
 
@@ -509,4 +509,7 @@ pub struct Told {
     pub client_id: String,
     /// How many logout tokens it is sent.
     pub logout_tokens: u64,
+    /// How many security events its streams get.
+    #[serde(default)]
+    pub security_events: u64,
 }

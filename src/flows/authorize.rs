@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use self::place::{Chosen, choose_org, sign_in_again};
+use super::tell::By;
 use super::{Fault, device, end_sessions};
 use crate::app::App;
 use crate::domain::access::Holder;
@@ -22,6 +23,7 @@ use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::scope;
 use crate::domain::oidc::id_token;
 use crate::domain::oidc::prompt::{Need, Prompt, decide};
+use crate::domain::ssf::caep::Initiator;
 use crate::kernel::id::{ApplicationId, ConnectionId, EntryId, FamilyId, MembershipId, OrgId, UserId};
 use crate::kernel::secret::{Digest, Secret};
 use crate::kernel::time::{MINUTE, SECOND, UnixMillis};
@@ -345,6 +347,7 @@ pub(super) struct Opening {
     pub entry: NewEntry,
     most: Option<u32>,
     idle: i64,
+    by: By,
 }
 
 /// What became of an entry.
@@ -375,6 +378,7 @@ impl Opening {
             },
             most: entrance.and_then(|e| e.settings.max_sessions),
             idle: entrance.and_then(|e| e.session_idle).unwrap_or_else(|| app.session_idle()),
+            by: By::new(app, Initiator::Policy, "more sessions than the organisation allows"),
         }
     }
 
@@ -395,7 +399,7 @@ impl Opening {
         if surplus.is_empty() {
             return Ok(Opened::Alone);
         }
-        end_sessions::of_entries(tx, &surplus, "session_limit", now).await?;
+        end_sessions::of_entries(tx, &self.by, &surplus, "session_limit", now).await?;
         Ok(Opened::InsteadOfOthers)
     }
 }

@@ -191,6 +191,9 @@ fn command_line_application(before: Option<&Application>) -> Application {
         initiate_login_uri: None,
         backchannel_logout_uri: None,
         backchannel_logout_session_required: false,
+        frontchannel_logout_uri: None,
+        frontchannel_logout_session_required: false,
+        status_list: false,
         claims_budget: 4096,
     }
 }

@@ -12,9 +12,6 @@ use crate::domain::oidc::access_token::{self, AccessToken};
 use crate::kernel::tally::Mark;
 use crate::kernel::time::SECOND;
 
-/// Scopes that only a person's sign-in can bring.
-const PERSONAL: &[&str] = &scope::KNOWN;
-
 /// An access token for the application itself: `sub` is its client id. Nothing is written.
 ///
 /// # Errors
@@ -25,7 +22,7 @@ pub fn issue(app: &App, application: &Application, params: &Params) -> Result<is
     let granted: Scopes = application
         .permitted_scopes(&asked)
         .iter()
-        .filter(|word| !PERSONAL.contains(word) && scope::project_key(word).is_none())
+        .filter(|word| !scope::is_personal(word))
         .map(str::to_owned)
         .collect();
     if params.get("resource").is_some_and(|asked| application.resource.as_deref() != Some(asked)) {

@@ -1,16 +1,16 @@
-//! Ends exactly the sessions and token families that a change or a logout ends, and enqueues who is told.
+//! Ends exactly the sessions and token families that a change or a logout ends, and enqueues who is told: by logout
+//! tokens, and by the security events that [`super::tell`] finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::tell::{self, By};
 use crate::domain::access::Verdict;
 use crate::domain::change::{Ended, Told};
 use crate::domain::mail::Mail;
-use crate::kernel::id::{
-    ApplicationId, ChangeId, ConnectionId, InvitationId, MembershipId, OrgId, OutboxId, SessionId, UserId,
-};
+use crate::kernel::id::{ApplicationId, ConnectionId, InvitationId, MembershipId, OrgId, OutboxId, SessionId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::access_edit::Settled;
-use crate::store::db::{Result, Tx};
+use crate::store::db::{LIST, Result, Tx};
 use crate::store::federation;
 use crate::store::sessions::{self, EndedEntry, Farewell};
 use crate::store::{applications, other_sessions, outbox, sessions_through};
@@ -52,7 +52,7 @@ pub struct Aside {
 /// The database's.
 pub async fn after_change(
     tx: &mut Tx,
-    change: &ChangeId,
+    by: &By,
     settled: &Settled,
     aside: &Aside,
     now: UnixMillis,
@@ -91,7 +91,7 @@ pub async fn after_change(
     for application in &aside.applications {
         families.extend(sessions::end_families_of_application(tx, application, now).await?);
     }
-    let (ended, told) = finish(tx, Some(change), entries, families, now).await?;
+    let (ended, told) = finish(tx, by, (entries, families), settled, now).await?;
     Ok((Ended { access_keys: settled.access_keys, ..ended }, told))
 }
 
@@ -131,11 +131,11 @@ async fn others_of(
 ///
 /// # Errors
 /// The database's.
-pub async fn of_browser(tx: &mut Tx, session: &SessionId, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
+pub async fn of_browser(tx: &mut Tx, by: &By, session: &SessionId, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
     let entries = sessions::end_entries_of_session(tx, session, now).await?;
     let families = sessions::end_families_of_entries(tx, &entries, "signed_out", now).await?;
     sessions::end_session(tx, session, now).await?;
-    finish(tx, None, entries, families, now).await
+    finish(tx, by, (entries, families), &Settled::default(), now).await
 }
 
 /// Ends some entries with the families within them.
@@ -144,20 +144,21 @@ pub async fn of_browser(tx: &mut Tx, session: &SessionId, now: UnixMillis) -> Re
 /// The database's.
 pub async fn of_entries(
     tx: &mut Tx,
+    by: &By,
     entries: &[EndedEntry],
     reason: &'static str,
     now: UnixMillis,
 ) -> Result<(Ended, Vec<Told>)> {
     let entries = sessions::end_entries(tx, entries, now).await?;
     let families = sessions::end_families_of_entries(tx, &entries, reason, now).await?;
-    finish(tx, None, entries, families, now).await
+    finish(tx, by, (entries, families), &Settled::default(), now).await
 }
 
 async fn finish(
     tx: &mut Tx,
-    change: Option<&ChangeId>,
-    entries: Vec<EndedEntry>,
-    families: Vec<Farewell>,
+    by: &By,
+    (entries, families): (Vec<EndedEntry>, Vec<Farewell>),
+    settled: &Settled,
     now: UnixMillis,
 ) -> Result<(Ended, Vec<Told>)> {
     let ended = Ended { sessions: entries.len() as u64, token_families: families.len() as u64, access_keys: 0 };
@@ -165,35 +166,43 @@ async fn finish(
     sessions::end_emptied(tx, &emptied, now).await?;
     let mut farewells: BTreeSet<Farewell> = sessions::farewells(tx, &entries).await?.into_iter().collect();
     farewells.extend(families);
-    Ok((ended, tell(tx, change, farewells, now).await?))
+    let mut told = logout_tokens(tx, by, &farewells, now).await?;
+    for (application, (client_id, count)) in tell::events(tx, by, &farewells, settled, now).await? {
+        let line = told.entry(application).or_insert(Told { client_id, logout_tokens: 0, security_events: 0 });
+        line.security_events += count;
+    }
+    Ok((ended, told.into_values().collect()))
 }
 
 /// One outbox row for each application with a back-channel logout address and each session of it.
-async fn tell(
+async fn logout_tokens(
     tx: &mut Tx,
-    change: Option<&ChangeId>,
-    farewells: BTreeSet<Farewell>,
+    by: &By,
+    farewells: &BTreeSet<Farewell>,
     now: UnixMillis,
-) -> Result<Vec<Told>> {
+) -> Result<BTreeMap<ApplicationId, Told>> {
     let mut told: BTreeMap<ApplicationId, Option<Told>> = BTreeMap::new();
+    let mut rows = Vec::new();
     for Farewell { application, user, sid } in farewells {
-        if !told.contains_key(&application) {
-            let found = applications::find(tx, &application).await?.filter(|a| a.backchannel_logout_uri.is_some());
-            let line = found.map(|a| Told { client_id: a.client_id, logout_tokens: 0 });
+        if !told.contains_key(application) {
+            let found = applications::find(tx, application).await?.filter(|a| a.backchannel_logout_uri.is_some());
+            let line = found.map(|a| Told { client_id: a.client_id, logout_tokens: 0, security_events: 0 });
             told.insert(application.clone(), line);
         }
-        let Some(Some(line)) = told.get_mut(&application) else {
+        let Some(Some(line)) = told.get_mut(application) else {
             continue;
         };
         line.logout_tokens += 1;
-        let message = outbox::Message::BackchannelLogout { user, sid };
-        let row = outbox::NewRow {
+        rows.push(outbox::NewRow {
             id: OutboxId::fresh(),
-            receiver: application.into_string(),
-            change: change.cloned(),
-            message,
-        };
-        outbox::put(tx, &row, now).await?;
+            receiver: application.as_str().to_owned(),
+            change: by.change().cloned(),
+            message: outbox::Message::BackchannelLogout { user: user.clone(), sid: sid.clone() },
+        });
+        if rows.len() >= LIST {
+            outbox::put_many(tx, &std::mem::take(&mut rows), now).await?;
+        }
     }
-    Ok(told.into_values().flatten().collect())
+    outbox::put_many(tx, &rows, now).await?;
+    Ok(told.into_iter().filter_map(|(application, line)| line.map(|line| (application, line))).collect())
 }

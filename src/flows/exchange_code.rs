@@ -1,5 +1,6 @@
 //! The authorization code grant (RFC 6749 §4.1.3): a code is used once, by the one it was made for.
 
+use super::tell::{self, By};
 use super::{Fault, invalid_grant, issue, refresh};
 use crate::app::App;
 use crate::domain::granted::CodeContent;
@@ -7,6 +8,7 @@ use crate::domain::oauth::application::{Application, GrantType};
 use crate::domain::oauth::authorization_code::{Decision, Issued, Presented, decide};
 use crate::domain::oauth::params::Params;
 use crate::domain::oauth::scope;
+use crate::domain::ssf::caep::Initiator;
 use crate::kernel::id::FamilyId;
 use crate::kernel::secret::{Digest, Secret};
 use crate::kernel::time::{SECOND, UnixMillis};
@@ -142,16 +144,19 @@ pub(super) async fn end_what_it_made(
 ) -> Result<(), Fault> {
     let (kind, reason) = once.reused();
     let (family, event) = (family.clone(), event(kind, application, now));
-    let ended: Result<(), sqlx::Error> = app
+    let by = By::new(app, Initiator::Policy, "a code was used twice");
+    let ended: Result<u64, sqlx::Error> = app
         .db
         .write(move |tx| {
             Box::pin(async move {
-                families::end(tx, &family, reason, now).await?;
-                note(tx, &event).await
+                let ended = families::end(tx, &family, reason, now).await?;
+                note(tx, &event).await?;
+                if ended { tell::family_ended(tx, &by, &family, now).await } else { Ok(0) }
             })
         })
         .await;
-    Ok(ended?)
+    tell::ring(app, ended?);
+    Ok(())
 }
 
 async fn burn(app: &App, digest: Digest, application: &Application, now: UnixMillis) -> Result<(), Fault> {

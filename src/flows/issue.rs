@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Fault, invalid_grant};
+use super::{Fault, feed, invalid_grant};
 use crate::app::App;
 use crate::domain::access::claims::{Project, RoleClaims, role_claims};
 use crate::domain::access::{Grants, Holder};
@@ -172,6 +172,9 @@ pub async fn for_family(
     };
     let latest = now.plus(app.config.tokens.access_secs * SECOND);
     let expires_at = claims.until.map_or(latest, |until| latest.min(until));
+    if let Some(status) = feed::status::of_family(app, conn, family, application).await? {
+        claims.all.insert("status".to_owned(), status);
+    }
     let granted = &family.granted;
     let amr: Vec<&str> = granted.authentication.amr.iter().map(String::as_str).collect();
     let mut random = [0_u8; 12];

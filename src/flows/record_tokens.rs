@@ -1,6 +1,8 @@
 //! Token events: counted in memory where tokens are made, written together, one row for each kind, person and
 //! application instead of one for each token.
 
+use metrics::counter;
+
 use crate::app::App;
 use crate::kernel::tally::Mark;
 use crate::store::audit::{Event, note};
@@ -12,6 +14,9 @@ pub async fn write_tally(app: App) {
         return;
     }
     let at = app.now();
+    for (Mark { kind, .. }, count) in &counted {
+        counter!("muster_tokens_total", "kind" => *kind).increment(*count);
+    }
     let written: Result<(), sqlx::Error> = app
         .db
         .write(move |tx| {

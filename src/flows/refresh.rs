@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::tell::{self, By};
 use super::{Fault, invalid_grant, issue};
 use crate::app::App;
 use crate::domain::oauth::application::{Application, Profile};
@@ -21,6 +22,7 @@ use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::params::Params;
 use crate::domain::oauth::refresh_token::{self, Decision, FamilyState, decide};
 use crate::domain::oauth::scope::Scopes;
+use crate::domain::ssf::caep::Initiator;
 use crate::kernel::id::FamilyId;
 use crate::kernel::secret::{Digest, Secret, same};
 use crate::kernel::time::{SECOND, UnixMillis};
@@ -153,16 +155,19 @@ async fn end_family(app: &App, family: &Family, application: &Application, now: 
         application: Some(application.id.as_str().to_owned()),
         detail: "{}".to_owned(),
     };
-    let ended: Result<(), sqlx::Error> = app
+    let by = By::new(app, Initiator::Policy, "a refresh token was used twice");
+    let ended: Result<u64, sqlx::Error> = app
         .db
         .write(move |tx| {
             Box::pin(async move {
-                families::end(tx, &id, "refresh_token_reused", now).await?;
-                note(tx, &event).await
+                let ended = families::end(tx, &id, "refresh_token_reused", now).await?;
+                note(tx, &event).await?;
+                if ended { tell::family_ended(tx, &by, &id, now).await } else { Ok(0) }
             })
         })
         .await;
-    Ok(ended?)
+    tell::ring(app, ended?);
+    Ok(())
 }
 
 /// The first secret of a family: its digest, and the token's text.

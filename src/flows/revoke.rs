@@ -5,13 +5,15 @@ use serde_json::{Map, Value};
 use super::Fault;
 use super::accept_token::{accept, text};
 use super::refresh;
+use super::tell::{self, By};
 use crate::app::App;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::introspection::{active, inactive, may_see};
 use crate::domain::oidc::access_token;
+use crate::domain::ssf::caep::Initiator;
 use crate::kernel::time::UnixMillis;
 use crate::store::db::Conn;
-use crate::store::families;
+use crate::store::{families, status_list};
 
 /// What an application is told of a token: its claims if it is honoured now and the application may see it.
 ///
@@ -65,20 +67,23 @@ pub async fn revoke(app: &App, application: &Application, token: &str) -> Result
     let now = app.now();
     if let Some((id, _)) = refresh::parse(app, token) {
         let owner = application.id.clone();
-        let ended: Result<(), sqlx::Error> = app
+        let by = By::new(app, Initiator::System, "the application revoked its tokens");
+        let ended: Result<u64, sqlx::Error> = app
             .db
             .write(move |tx| {
                 Box::pin(async move {
                     if let Some(family) = families::find(tx, &id, "").await?
                         && family.holding.application == owner
+                        && families::end(tx, &id, "revoked", now).await?
                     {
-                        families::end(tx, &id, "revoked", now).await?;
+                        return tell::family_ended(tx, &by, &id, now).await;
                     }
-                    Ok(())
+                    Ok(0)
                 })
             })
             .await;
-        return Ok(ended?);
+        tell::ring(app, ended?);
+        return Ok(());
     }
     access_token_of(app, &application.client_id, token).await
 }
@@ -105,7 +110,13 @@ async fn access_token_of(app: &App, client_id: &str, token: &str) -> Result<(), 
     let (jti, expires_at) = (jti.to_owned(), UnixMillis::from_seconds(exp));
     let revoked: Result<(), sqlx::Error> = app
         .db
-        .write(move |tx| Box::pin(async move { families::revoke_access_token(tx, &jti, expires_at).await }))
+        .write(move |tx| {
+            Box::pin(async move {
+                families::revoke_access_token(tx, &jti, expires_at).await?;
+                // On a status list it stands with its siblings.
+                status_list::cut(tx, jti.split_once('.').map_or(jti.as_str(), |(holder, _)| holder)).await
+            })
+        })
         .await;
     Ok(revoked?)
 }

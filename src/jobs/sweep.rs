@@ -1,9 +1,10 @@
-//! Ends bindings whose windows are over, through the door, writes down which invitations are over, and prunes rows that
-//! time has made worthless.
+//! Ends bindings whose windows are over, through the door, and sessions whose time is, writes down which invitations are
+//! over, and prunes rows that time has made worthless.
 
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode};
 use crate::flows::change_access::change_access;
+use crate::flows::expired;
 use crate::store::{invitations, orgs, prune as rows};
 
 /// Ends what is over. At Muster's own endpoints it has counted for nothing since its last millisecond; this is what
@@ -32,6 +33,15 @@ pub async fn expired_invitations(app: App) {
         Ok(0) => {}
         Ok(count) => tracing::debug!(count, "invitations are over"),
         Err(error) => tracing::error!(%error, "invitations that are over can't be written down"),
+    }
+}
+
+/// Ends the sessions whose time is over, and has their applications told.
+pub async fn expired_sessions(app: App) {
+    match expired::end(&app).await {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(count, "sessions are over"),
+        Err(error) => tracing::error!(%error, "sessions that are over were not ended"),
     }
 }
 

@@ -132,6 +132,8 @@ ids! {
     UpstreamFlowId = "ufl_";
     /// A line of the log of sign-ins through connections.
     SignInLogId = "sil_";
+    /// A stream of security events to an application.
+    StreamId = "ssf_";
 }
 
 #[cfg(test)]

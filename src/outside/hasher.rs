@@ -13,15 +13,18 @@ mod imported;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use metrics::{counter, histogram};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::domain::people::password::imported::{Imported, Unreadable};
 use crate::kernel::secret::{Chance, Secret, same};
@@ -82,6 +85,7 @@ pub struct Hasher {
     queue: SyncSender<Job>,
     wait: Duration,
     places: Arc<Semaphore>,
+    in_hand: Arc<AtomicU64>,
 }
 
 enum Job {
@@ -118,7 +122,7 @@ impl Hasher {
                 .expect("the system gives a thread at start");
         }
         let places = Arc::new(Semaphore::new(queue.max(1) + threads.max(1)));
-        Self { queue: sender, wait: Duration::from_millis(wait_ms.max(1)), places }
+        Self { queue: sender, wait: Duration::from_millis(wait_ms.max(1)), places, in_hand: Arc::default() }
     }
 
     /// A place among those who may have a password verified before long, for whoever must do other work first; as many
@@ -166,7 +170,24 @@ impl Hasher {
         verdict.map_err(|error| error.to_string())
     }
 
+    /// How many passwords wait or are being worked on.
+    #[must_use]
+    pub fn in_hand(&self) -> u64 {
+        self.in_hand.load(Ordering::Relaxed)
+    }
+
     async fn ask<T>(&self, job: Job, answer: oneshot::Receiver<T>) -> Result<T, Busy> {
+        let (begun, _counted) = (Instant::now(), InHand::count(&self.in_hand));
+        let span = tracing::info_span!(target: "muster::trace", "password");
+        let answer = self.wait_for(job, answer).instrument(span).await;
+        match &answer {
+            Ok(_) => histogram!("muster_password_seconds").record(begun.elapsed().as_secs_f64()),
+            Err(_) => counter!("muster_passwords_refused_total").increment(1),
+        }
+        answer
+    }
+
+    async fn wait_for<T>(&self, job: Job, answer: oneshot::Receiver<T>) -> Result<T, Busy> {
         let busy = Busy { retry_after_secs: self.wait.as_secs().max(1) };
         self.queue.try_send(job).map_err(|_| busy)?;
         // Dropping the receiver takes the job out of the queue: the worker passes over what nobody waits for.
@@ -174,6 +195,22 @@ impl Hasher {
             Ok(Ok(answer)) => Ok(answer),
             _ => Err(busy),
         }
+    }
+}
+
+/// One password that is counted for as long as somebody waits for it.
+struct InHand<'a>(&'a AtomicU64);
+
+impl<'a> InHand<'a> {
+    fn count(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -16,5 +16,7 @@ pub mod mail;
 pub mod relying_party;
 pub mod sealer;
 pub mod sms;
+#[cfg(feature = "otel")]
+pub mod traces;
 pub mod upstream;
 pub mod webhook;

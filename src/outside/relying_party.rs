@@ -9,6 +9,8 @@
 //! The HTTP library asks the resolver only for names, so a literal address is tested here and a name at the moment
 //! its addresses are used: an answer that changes after a test in advance (DNS rebinding) gains nothing.
 
+mod push;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder};
 use url::{Host, Url};
 
+pub use self::push::PushAnswer;
 use crate::outside::guard;
 
 /// How much of an answer is read.
@@ -233,7 +236,8 @@ impl Inner {
                 .timeout(self.timeout)
                 .connect_timeout(self.timeout)
                 .pool_idle_timeout(Duration::from_secs(30))
-                .pool_max_idle_per_host(4)
+                // As many as are told one receiver at once: none of them begins with a handshake.
+                .pool_max_idle_per_host(8)
                 .user_agent("muster");
             if guarded { builder.dns_resolver(Arc::new(PublicOnly)) } else { builder }
         };

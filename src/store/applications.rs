@@ -1,6 +1,7 @@
 //! Applications: their registration as JSON, their secrets as digests.
 
 use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
+use super::feed;
 use crate::domain::oauth::application::Application;
 use crate::kernel::id::{ApplicationId, MembershipId, OrgId};
 use crate::kernel::secret::Digest;
@@ -170,11 +171,12 @@ pub async fn has_origin(conn: &mut Conn, origin: &str) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// Removes an application with all that hangs on it.
+/// Removes an application with all that hangs on it; that its tokens are over is left behind for the feed.
 ///
 /// # Errors
 /// The database's.
-pub async fn remove(tx: &mut Tx, id: &ApplicationId) -> Result<()> {
+pub async fn remove(tx: &mut Tx, id: &ApplicationId, now: UnixMillis) -> Result<()> {
+    feed::note_application(tx, id, now).await?;
     for sql in [
         "DELETE FROM application_origins WHERE application_id = $1",
         "DELETE FROM entry_applications WHERE application_id = $1",
@@ -182,6 +184,8 @@ pub async fn remove(tx: &mut Tx, id: &ApplicationId) -> Result<()> {
         "DELETE FROM used_assertions WHERE application_id = $1",
         "DELETE FROM device_grants WHERE application_id = $1",
         "DELETE FROM token_families WHERE application_id = $1",
+        "DELETE FROM stream_exclusions WHERE stream_id IN (SELECT id FROM streams WHERE application_id = $1)",
+        "DELETE FROM streams WHERE application_id = $1",
         "DELETE FROM applications WHERE id = $1",
     ] {
         tx.query(sql).bind(id.as_str().to_owned()).execute().await?;

@@ -176,6 +176,7 @@ pub struct Event {
 /// # Errors
 /// The database's.
 pub async fn note(tx: &mut Tx, event: &Event) -> Result<()> {
+    metrics::counter!("muster_events_total", "kind" => event.kind).increment(1);
     tx.query("INSERT INTO events (id, at, kind, org_id, user_id, application_id, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)")
         .bind(AuditId::fresh().into_string())
         .bind(event.at.0)

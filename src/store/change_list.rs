@@ -68,11 +68,11 @@ pub async fn width(conn: &mut Conn, org: &OrgId, id: &ChangeId) -> Result<Option
 pub struct Delivery {
     /// Its id.
     pub id: OutboxId,
-    /// `backchannel_logout`, `webhook` or `mail`.
+    /// `backchannel_logout`, `security_event`, `webhook` or `mail`.
     pub kind: String,
-    /// Who is told: an application's id, an alert's id, or an address.
+    /// Who is told: an application's id, a stream's, an alert's, or an address.
     pub receiver: String,
-    /// The application's client id, when it is one.
+    /// The application's client id, when it is one, or a stream of one.
     pub client_id: Option<String>,
     /// `waiting`, `sent` or `given_up`.
     pub state: String,
@@ -80,10 +80,14 @@ pub struct Delivery {
     pub attempts: i64,
     /// What was answered last.
     pub last_answer: Option<String>,
-    /// When it is tried next, while it waits.
+    /// When it is tried next, while it waits; the end of time for what its receiver fetches.
     pub next_at: UnixMillis,
     /// When it was written.
     pub created_at: UnixMillis,
+    /// When it was tried first.
+    pub first_sent_at: Option<UnixMillis>,
+    /// When its last attempt ended.
+    pub answered_at: Option<UnixMillis>,
     /// When it was sent or given up.
     pub done_at: Option<UnixMillis>,
 }
@@ -100,6 +104,8 @@ impl Record for Delivery {
             last_answer: cells.take()?,
             next_at: UnixMillis(cells.take()?),
             created_at: UnixMillis(cells.take()?),
+            first_sent_at: cells.take::<Option<i64>>()?.map(UnixMillis),
+            answered_at: cells.take::<Option<i64>>()?.map(UnixMillis),
             done_at: cells.take::<Option<i64>>()?.map(UnixMillis),
         })
     }
@@ -122,10 +128,12 @@ macro_rules! deliveries {
     ($select:literal, $rest:literal) => {
         concat!(
             $select,
-            " FROM outbox b LEFT JOIN applications a ON a.id = b.receiver
+            " FROM outbox b LEFT JOIN streams s ON s.id = b.receiver
+               LEFT JOIN applications a ON a.id = COALESCE(s.application_id, b.receiver)
              WHERE b.change_id = $1
-               AND (a.org_id = $2 OR (b.kind = 'backchannel_logout' AND a.org_id IS NULL AND $3)
-                    OR (b.kind <> 'backchannel_logout'
+               AND (a.org_id = $2
+                    OR (b.kind IN ('backchannel_logout', 'security_event') AND a.org_id IS NULL AND $3)
+                    OR (b.kind NOT IN ('backchannel_logout', 'security_event')
                         AND REPLACE(b.payload, '\"org\":\"' || $2 || '\"', '') <> b.payload))",
             $rest
         )
@@ -144,7 +152,7 @@ pub async fn deliveries(
 ) -> Result<Vec<Delivery>> {
     conn.query(deliveries!(
         "SELECT b.id, b.kind, b.receiver, a.client_id, b.state, b.attempts, b.last_answer, b.next_at, b.created_at,
-           b.done_at",
+           b.first_sent_at, b.answered_at, b.done_at",
         " AND b.id > $4 ORDER BY b.id LIMIT $5"
     ))
     .bind(seen.change.as_str().to_owned())
@@ -170,4 +178,128 @@ pub async fn counts(conn: &mut Conn, seen: Seen<'_>) -> Result<(i64, i64, i64)> 
         .await?;
     let of = |state: &str| rows.iter().find(|(found, _)| found == state).map_or(0, |(_, count)| *count);
     Ok((of("waiting"), of("sent"), of("given_up")))
+}
+
+/// One delivery of a change.
+///
+/// # Errors
+/// The database's.
+pub async fn delivery(conn: &mut Conn, seen: Seen<'_>, id: &OutboxId) -> Result<Option<Delivery>> {
+    conn.query(deliveries!(
+        "SELECT b.id, b.kind, b.receiver, a.client_id, b.state, b.attempts, b.last_answer, b.next_at, b.created_at,
+           b.first_sent_at, b.answered_at, b.done_at",
+        " AND b.id = $4"
+    ))
+    .bind(seen.change.as_str().to_owned())
+    .bind(seen.org.as_str().to_owned())
+    .bind(seen.alone)
+    .bind(id.as_str().to_owned())
+    .optional()
+    .await
+}
+
+/// How far an application has been told of a change, by logout tokens and by events of its streams.
+#[derive(Clone, Debug)]
+pub struct OfApplication {
+    /// Its client id.
+    pub client_id: String,
+    /// How many went out, once or more often.
+    pub sent: i64,
+    /// How many it took.
+    pub answered: i64,
+    /// How many went out, were not taken, and are tried again.
+    pub retrying: i64,
+    /// How many are not tried again.
+    pub given_up: i64,
+    /// How many have not gone out yet.
+    pub waiting: i64,
+    /// When the first went out.
+    pub first_sent_at: Option<UnixMillis>,
+    /// When an attempt ended last.
+    pub last_answered_at: Option<UnixMillis>,
+    /// How that one ended.
+    pub last_answer: Option<String>,
+}
+
+impl Record for OfApplication {
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        let client_id = cells.take()?;
+        let (sent, answered, retrying) = (cells.take()?, cells.take()?, cells.take()?);
+        let (given_up, waiting) = (cells.take()?, cells.take()?);
+        let first_sent_at = cells.take::<Option<i64>>()?.map(UnixMillis);
+        let last: Option<String> = cells.take()?;
+        let (last_answered_at, last_answer) = parted(last.as_deref());
+        Ok(Self {
+            client_id,
+            sent,
+            answered,
+            retrying,
+            given_up,
+            waiting,
+            first_sent_at,
+            last_answered_at,
+            last_answer,
+        })
+    }
+}
+
+/// The last answer, with its moment before it.
+fn parted(last: Option<&str>) -> (Option<UnixMillis>, Option<String>) {
+    let Some((at, answer)) = last.and_then(|text| text.split_once(' ')) else { return (None, None) };
+    (at.parse().ok().map(UnixMillis), (!answer.is_empty()).then(|| answer.to_owned()))
+}
+
+/// So many applications of a change are told apart.
+const MOST_APPLICATIONS: i64 = 1_000;
+
+/// How far each application has been told of a change, by client id.
+///
+/// # Errors
+/// The database's.
+pub async fn applications(conn: &mut Conn, seen: Seen<'_>) -> Result<Vec<OfApplication>> {
+    // The moments have thirteen digits until the year 2286, so that the greatest text is the latest.
+    conn.query(deliveries!(
+        "SELECT a.client_id, COUNT(CASE WHEN b.first_sent_at IS NOT NULL OR b.state = 'sent' THEN 1 END),
+           COUNT(CASE WHEN b.state = 'sent' THEN 1 END),
+           COUNT(CASE WHEN b.state = 'waiting' AND b.first_sent_at IS NOT NULL THEN 1 END),
+           COUNT(CASE WHEN b.state = 'given_up' THEN 1 END),
+           COUNT(CASE WHEN b.state = 'waiting' AND b.first_sent_at IS NULL THEN 1 END),
+           MIN(b.first_sent_at), MAX(CAST(b.answered_at AS TEXT) || ' ' || COALESCE(b.last_answer, ''))",
+        " AND a.id IS NOT NULL AND b.kind IN ('backchannel_logout', 'security_event')
+         GROUP BY a.client_id ORDER BY a.client_id LIMIT $4"
+    ))
+    .bind(seen.change.as_str().to_owned())
+    .bind(seen.org.as_str().to_owned())
+    .bind(seen.alone)
+    .bind(MOST_APPLICATIONS)
+    .all()
+    .await
+}
+
+/// Some organisation that a change concerned.
+///
+/// # Errors
+/// The database's.
+pub async fn any_org(conn: &mut Conn, change: &ChangeId) -> Result<Option<OrgId>> {
+    let row: Option<(String,)> = conn
+        .query("SELECT org_id FROM change_orgs WHERE change_id = $1 ORDER BY org_id LIMIT 1")
+        .bind(change.as_str().to_owned())
+        .optional()
+        .await?;
+    Ok(row.map(|(id,)| OrgId::trusted(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_answer_and_its_moment_come_apart() {
+        assert_eq!(
+            parted(Some("1746280800000 no answer in time")),
+            (Some(UnixMillis(1_746_280_800_000)), Some("no answer in time".to_owned()))
+        );
+        assert_eq!(parted(Some("1746280800000 ")), (Some(UnixMillis(1_746_280_800_000)), None));
+        assert_eq!(parted(None), (None, None));
+    }
 }

@@ -9,7 +9,9 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Instant;
 
+use metrics::histogram;
 use sqlx::Sqlite;
 use tokio::sync::{mpsc, oneshot};
 
@@ -83,6 +85,11 @@ impl CommitQueue {
         told.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
     }
 
+    /// How many jobs wait at this moment.
+    pub fn waiting(&self) -> u64 {
+        u64::try_from(self.0.max_capacity().saturating_sub(self.0.capacity())).unwrap_or(u64::MAX)
+    }
+
     /// Finishes what waits, then lets the connection go.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
@@ -117,7 +124,9 @@ async fn run(writer: Arc<Shelf<Sqlite>>, mut jobs: mpsc::Receiver<Message>) {
                 }
             },
         };
+        let begun = Instant::now();
         let ended = if jobs.is_empty() { alone(&mut tx, first).await } else { batch(&mut tx, first, &mut jobs).await };
+        committed(begun);
         if ended.whole {
             kept = Some(tx);
         }
@@ -126,6 +135,11 @@ async fn run(writer: Arc<Shelf<Sqlite>>, mut jobs: mpsc::Receiver<Message>) {
             return;
         }
     }
+}
+
+/// Counts a transaction from its beginning to its end, whichever that was.
+pub fn committed(begun: Instant) {
+    histogram!("muster_db_transaction_seconds").record(begun.elapsed().as_secs_f64());
 }
 
 /// How a transaction ended.

@@ -11,7 +11,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
@@ -20,6 +20,7 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Decode, Encode, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection, Type};
+use tracing::Instrument as _;
 
 use super::commit_queue::{self, CommitQueue};
 use super::shelf::{self, Lease, Shelf};
@@ -139,6 +140,19 @@ impl Conn {
         match self {
             Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(sql)),
             Self::Postgres(c) => Query::Postgres(&mut *c, sqlx::query(sql)),
+        }
+    }
+
+    /// A statement that passes over rows which another transaction is writing, where `[free]` stands in its text: whoever
+    /// reads so waits for nobody. The embedded database has one writer.
+    pub fn query_free(&mut self, sql: &'static str) -> Query<'_> {
+        STATEMENTS.fetch_add(1, Ordering::Relaxed);
+        match self {
+            Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(AssertSqlSafe(sql.replace("[free]", "")))),
+            Self::Postgres(c) => {
+                let text = sql.replace("[free]", "FOR NO KEY UPDATE SKIP LOCKED");
+                Query::Postgres(&mut *c, sqlx::query(AssertSqlSafe(text)))
+            }
         }
     }
 
@@ -366,9 +380,9 @@ impl Database {
             .max_lifetime(None)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
-        let writer = Shelf::new(writer, 1);
+        let writer = Shelf::new("write", writer, 1);
         let queue = commit_queue::start(writer.clone());
-        Ok(Self::Sqlite { readers: Shelf::new(readers, SQLITE_READERS), writer, queue })
+        Ok(Self::Sqlite { readers: Shelf::new("read", readers, SQLITE_READERS), writer, queue })
     }
 
     async fn open_postgres(url: &str, max_connections: u32) -> Result<Self> {
@@ -384,7 +398,8 @@ impl Database {
         };
         let reading = max_connections.saturating_sub(writing).max(1);
         let (writers, readers) = (pool(writing).await?, pool(reading).await?);
-        Ok(Self::Postgres { readers: Shelf::new(readers, reading), writers: Shelf::new(writers, writing) })
+        let (readers, writers) = (Shelf::new("read", readers, reading), Shelf::new("write", writers, writing));
+        Ok(Self::Postgres { readers, writers })
     }
 
     /// A connection to read with.
@@ -410,12 +425,13 @@ impl Database {
         T: Send + 'static,
         E: From<sqlx::Error> + Send + 'static,
     {
+        let span = tracing::info_span!(target: "muster::trace", "db.write");
         match self {
-            Self::Sqlite { queue, .. } => queue.run(job).await,
+            Self::Sqlite { queue, .. } => queue.run(job).instrument(span).await,
             Self::Postgres { writers, .. } => {
                 let writers = writers.clone();
                 // In a task of its own: a caller that goes away must not leave a transaction half done.
-                let task = tokio::spawn(async move { transaction(&writers, job).await });
+                let task = tokio::spawn(async move { transaction(&writers, job).await }.instrument(span));
                 task.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed.into()))
             }
         }
@@ -462,11 +478,13 @@ where
 {
     let mut lease = noted(writers.take().await)?;
     lease.set_unfinished(true);
+    let begun = Instant::now();
     let mut tx = Tx::new(Conn::Postgres(lease));
     tx.query("BEGIN").execute().await?;
     let outcome = job(&mut tx).await;
     let end = if outcome.is_ok() && tx.fate() == Fate::Keep { "COMMIT" } else { "ROLLBACK" };
     tx.query(end).execute().await?;
+    commit_queue::committed(begun);
     if let Conn::Postgres(lease) = &mut tx.conn {
         lease.set_unfinished(false);
     }

@@ -15,6 +15,9 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (4, "console", include_str!("../../migrations/0004_console.sql")),
     (5, "scim", include_str!("../../migrations/0005_scim.sql")),
     (6, "federation", include_str!("../../migrations/0006_federation.sql")),
+    (7, "streams", include_str!("../../migrations/0007_streams.sql")),
+    (8, "feed", include_str!("../../migrations/0008_feed.sql")),
+    (9, "outbox", include_str!("../../migrations/0009_outbox.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -42,26 +42,27 @@ pub struct Place {
     pub user_name: String,
 }
 
-/// Between the parts of a row, and between rows, where many are put into one text: no name has these in it.
-const PART: &str = "\u{1f}";
-const ROW: &str = "\u{1e}";
+/// Between the parts of a row where many are put into one text: no name has it in it.
+const PART: char = '\u{1f}';
+/// Between such rows.
+pub(super) const ROW: char = '\u{1e}';
 
 impl Place {
-    /// Reads id, organisation, account, the three states, the owner's mark, and the user name.
+    /// Reads id, organisation, account, the states of membership and account, and the user name. Of the organisation, its
+    /// state and its owner, nothing is known yet.
     fn read(text: &str) -> Result<Self> {
-        let mut parts = text.splitn(8, PART);
-        let mut next = || parts.next().map(str::to_owned).ok_or_else(|| corrupt("a member's row"));
-        let id = MembershipId::trusted(next()?);
-        let (org, user) = (OrgId::trusted(next()?), UserId::trusted(next()?));
-        let states = [next()?, next()?, next()?];
-        let owner = next()? == "owner";
-        let active = states.iter().all(|state| state == "active");
-        Ok(Self { org, holder: Holder { id, user, active, owner, groups: BTreeSet::new() }, user_name: next()? })
+        let mut parts = text.splitn(6, PART);
+        let mut next = || parts.next().ok_or_else(|| corrupt("a member's row"));
+        let id = MembershipId::trusted(next()?.to_owned());
+        let (org, user) = (OrgId::trusted(next()?.to_owned()), UserId::trusted(next()?.to_owned()));
+        let active = [next()?, next()?].iter().all(|state| *state == "active");
+        let user_name = next()?.to_owned();
+        Ok(Self { org, holder: Holder { id, user, active, owner: false, groups: BTreeSet::new() }, user_name })
     }
 }
 
 /// Many rows in one text; `None` for none.
-struct Gathered(Option<String>);
+pub(super) struct Gathered(Option<String>);
 
 impl Record for Gathered {
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
@@ -70,7 +71,7 @@ impl Record for Gathered {
 }
 
 impl Gathered {
-    fn rows(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = &str> {
         self.0.as_deref().into_iter().flat_map(|text| text.split(ROW))
     }
 }
@@ -127,8 +128,9 @@ pub enum Count {
 /// Members that are not there are not in the answer.
 ///
 /// # Why
-/// A row that crosses from the embedded database's thread costs more than finding it: so thousands of rows come as one text.
-/// Members of the same groups without bindings of their own hold the same, which is worked out once.
+/// A row that crosses from the embedded database's thread costs more than finding it: so thousands of rows come as one text,
+/// and while the next thousands are looked up the last ones are read. Members of the same groups without bindings of their
+/// own hold the same, which is worked out once.
 ///
 /// # Errors
 /// The database's.
@@ -144,12 +146,37 @@ pub async fn of_members(
         Count::Live => at,
         Count::LiveAndDue => UnixMillis::MIN,
     };
-    let mut places = Vec::new();
+    let mut reading = Vec::new();
     for chunk in members.chunks(LIST) {
         let ids: Vec<String> = chunk.iter().map(|id| id.as_str().to_owned()).collect();
-        places.extend(holders(conn, &ids, until).await?);
+        let (rows, edges) = holders(conn, &ids, until).await?;
+        reading.push(tokio::task::spawn_blocking(move || read(&rows, &edges)));
     }
+    let mut places = Vec::with_capacity(members.len());
+    for chunk in reading {
+        places.extend(chunk.await.map_err(|_| corrupt("reading members was broken off"))??);
+    }
+    under_their_orgs(conn, &mut places).await?;
     of_places(conn, places, orgs, at, count).await
+}
+
+/// Says of each place what hangs on its organisation: whether it is active, and who owns it.
+async fn under_their_orgs(conn: &mut Conn, places: &mut [Place]) -> Result<()> {
+    let orgs: BTreeSet<&OrgId> = places.iter().map(|place| &place.org).collect();
+    let ids: Vec<String> = orgs.into_iter().map(|id| id.as_str().to_owned()).collect();
+    let mut known: HashMap<String, (bool, Option<String>)> = HashMap::new();
+    for chunk in ids.chunks(LIST) {
+        let rows: Vec<(String, String, Option<String>)> =
+            conn.query_in("SELECT id, state, owner_id FROM orgs WHERE id IN (@)", chunk).all().await?;
+        known.extend(rows.into_iter().map(|(id, state, owner)| (id, (state == "active", owner))));
+    }
+    for Place { org, holder, .. } in places {
+        let (active, owner) =
+            known.get(org.as_str()).map_or((false, None), |(active, owner)| (*active, owner.as_deref()));
+        holder.active &= active;
+        holder.owner = owner == Some(holder.id.as_str());
+    }
+    Ok(())
 }
 
 /// As [`of_members`], for members of whom it is known where they stand: only bindings are read.
@@ -163,12 +190,7 @@ pub async fn of_places(
     at: UnixMillis,
     count: Count,
 ) -> Result<BTreeMap<MembershipId, Pictured>> {
-    let mut direct = Vec::new();
-    for chunk in rows.chunks(LIST) {
-        let ids: Vec<String> = chunk.iter().map(|row| row.holder.id.as_str().to_owned()).collect();
-        let own: Vec<BindingRow> = conn.query_in(bindings_where!("WHERE membership_id IN (@)"), &ids).all().await?;
-        direct.extend(own);
-    }
+    let direct = direct_bindings(conn, &rows).await?;
     let bound: HashSet<MembershipId> = direct
         .iter()
         .filter_map(|row| match &row.0.subject {
@@ -197,32 +219,55 @@ pub async fn of_places(
     Ok(pictured.into_iter().collect())
 }
 
-/// The places of at most [`LIST`] members, with the groups in which they are for longer than until a moment.
-async fn holders(conn: &mut Conn, ids: &[String], until: UnixMillis) -> Result<Vec<Place>> {
-    let gathered: Gathered = conn
+/// The bindings that members have of their own. Where there are very many members their organisations are asked instead,
+/// in which few have any, and the answer has others' too.
+async fn direct_bindings(conn: &mut Conn, rows: &[Place]) -> Result<Vec<BindingRow>> {
+    if rows.len() <= LIST {
+        let ids: Vec<String> = rows.iter().map(|row| row.holder.id.as_str().to_owned()).collect();
+        return conn.query_in(bindings_where!("WHERE membership_id IN (@)"), &ids).all().await;
+    }
+    let orgs: BTreeSet<&OrgId> = rows.iter().map(|row| &row.org).collect();
+    let mut direct = Vec::new();
+    for org in orgs {
+        let own: Vec<BindingRow> = conn
+            .query(bindings_where!("WHERE org_id = $1 AND membership_id IS NOT NULL"))
+            .bind(org.as_str().to_owned())
+            .all()
+            .await?;
+        direct.extend(own);
+    }
+    Ok(direct)
+}
+
+/// The places of at most [`LIST`] members, and the groups in which they are for longer than until a moment, as texts.
+async fn holders(conn: &mut Conn, ids: &[String], until: UnixMillis) -> Result<(Gathered, Gathered)> {
+    let rows: Gathered = conn
         .query_in(
             "SELECT string_agg(m.id || $$1 || m.org_id || $$1 || m.user_id || $$1 || m.state || $$1 || u.state || $$1
-               || o.state || $$1 || CASE WHEN o.owner_id = m.id THEN 'owner' ELSE '' END || $$1 || u.user_name, $$2)
-             FROM memberships m JOIN users u ON u.id = m.user_id JOIN orgs o ON o.id = m.org_id
-             WHERE m.id IN (@)",
+               || u.user_name, $$2)
+             FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.id IN (@)",
             ids,
         )
-        .bind(PART)
-        .bind(ROW)
+        .bind(PART.to_string())
+        .bind(ROW.to_string())
         .one()
         .await?;
-    let mut rows = gathered.rows().map(Place::read).collect::<Result<Vec<Place>>>()?;
     let edges: Gathered = conn
         .query_in(
             "SELECT string_agg(membership_id || $$1 || group_id, $$2) FROM group_members
              WHERE membership_id IN (@) AND (expires_at IS NULL OR expires_at > $$3)",
             ids,
         )
-        .bind(PART)
-        .bind(ROW)
+        .bind(PART.to_string())
+        .bind(ROW.to_string())
         .bind(until.0)
         .one()
         .await?;
+    Ok((rows, edges))
+}
+
+fn read(rows: &Gathered, edges: &Gathered) -> Result<Vec<Place>> {
+    let mut rows = rows.rows().map(Place::read).collect::<Result<Vec<Place>>>()?;
     let mut groups: HashMap<&str, BTreeSet<GroupId>> = HashMap::new();
     for (member, group) in edges.rows().filter_map(|edge| edge.split_once(PART)) {
         groups.entry(member).or_default().insert(GroupId::trusted(group.to_owned()));

@@ -28,6 +28,8 @@ const PRUNED: &[(&str, i64)] = &[
     ("DELETE FROM token_families WHERE id IN (SELECT id FROM token_families WHERE expires_at < $1 LIMIT 1000)", DAY),
     ("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT 1000)", DAY),
     ("DELETE FROM signing_keys WHERE verify_until < $1", DAY),
+    ("DELETE FROM revocations_due WHERE id IN (SELECT id FROM revocations_due WHERE at < $1 LIMIT 1000)", DAY),
+    ("DELETE FROM status_indexes WHERE idx IN (SELECT idx FROM status_indexes WHERE until < $1 LIMIT 1000)", HOUR),
     ("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE done_at < $1 LIMIT 1000)", 30 * DAY),
     (
         "DELETE FROM repeatable_requests WHERE created_at < $1 AND request_key IN

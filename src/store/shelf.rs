@@ -7,11 +7,12 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use metrics::histogram;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Pool};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::db::Result;
 
@@ -36,7 +37,10 @@ pub fn note(error: &sqlx::Error) {
 /// The shelf of one pool.
 #[derive(Debug)]
 pub struct Shelf<DB: sqlx::Database> {
+    /// What it is called where waiting is counted.
+    name: &'static str,
     pool: Pool<DB>,
+    most: u32,
     places: Arc<Semaphore>,
     idle: Mutex<Vec<(PoolConnection<DB>, u64)>>,
 }
@@ -44,9 +48,15 @@ pub struct Shelf<DB: sqlx::Database> {
 impl<DB: sqlx::Database> Shelf<DB> {
     /// A shelf over a pool of at most `most` connections.
     #[must_use]
-    pub fn new(pool: Pool<DB>, most: u32) -> Arc<Self> {
+    pub fn new(name: &'static str, pool: Pool<DB>, most: u32) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(most as usize));
-        Arc::new(Self { pool, places, idle: Mutex::new(Vec::new()) })
+        Arc::new(Self { name, pool, most, places, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// How many connections are in use now.
+    #[must_use]
+    pub fn busy(&self) -> u32 {
+        self.most.saturating_sub(u32::try_from(self.places.available_permits()).unwrap_or(u32::MAX))
     }
 
     /// The pool itself: what migrations use before anybody takes a connection.
@@ -60,8 +70,11 @@ impl<DB: sqlx::Database> Shelf<DB> {
     /// # Errors
     /// None is free for five seconds, or the database is gone.
     pub async fn take(self: &Arc<Self>) -> Result<Lease<DB>> {
-        let waited = tokio::time::timeout(Duration::from_secs(5), self.places.clone().acquire_owned()).await;
-        let place = waited.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let place = match self.places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(TryAcquireError::NoPermits) => self.wait().await?,
+            Err(TryAcquireError::Closed) => return Err(sqlx::Error::PoolClosed),
+        };
         while let Some((mut conn, seen)) = self.pop() {
             if seen == FAILURES.load(Ordering::Relaxed) || conn.ping().await.is_ok() {
                 return Ok(self.lease(conn, place));
@@ -69,6 +82,14 @@ impl<DB: sqlx::Database> Shelf<DB> {
             conn.close_on_drop();
         }
         Ok(self.lease(self.pool.acquire().await?, place))
+    }
+
+    /// Waits until one comes back. Who finds one at once is not counted: that is how it should be.
+    async fn wait(&self) -> Result<OwnedSemaphorePermit> {
+        let begun = Instant::now();
+        let waited = tokio::time::timeout(Duration::from_secs(5), self.places.clone().acquire_owned()).await;
+        histogram!("muster_db_wait_seconds", "pool" => self.name).record(begun.elapsed().as_secs_f64());
+        waited.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)
     }
 
     fn pop(&self) -> Option<(PoolConnection<DB>, u64)> {

@@ -310,19 +310,22 @@ pub async fn password_history(conn: &mut Conn, id: &UserId, most: i64) -> Result
 /// So many passwords that an account had before are kept.
 const KEPT_PASSWORDS: i64 = 24;
 
-/// Keeps the hash of an account's present password among those that it had before: another takes its place.
-pub(super) async fn keep_password(tx: &mut Tx, id: &UserId, at: UnixMillis) -> Result<()> {
+/// Keeps the hash of an account's present password among those that it had before: another takes its place. Whether the
+/// account has one.
+pub(super) async fn keep_password(tx: &mut Tx, id: &UserId, at: UnixMillis) -> Result<bool> {
     // Two within one millisecond keep their order.
-    tx.query(
-        "INSERT INTO password_history (user_id, set_at, password)
-         SELECT u.id, CASE WHEN COALESCE((SELECT MAX(h.set_at) FROM password_history h WHERE h.user_id = $1), 0) >= $2
-             THEN (SELECT MAX(h.set_at) FROM password_history h WHERE h.user_id = $1) + 1 ELSE $2 END, u.password
-         FROM users u WHERE u.id = $1 AND u.password IS NOT NULL",
-    )
-    .bind(id.as_str().to_owned())
-    .bind(at.0)
-    .execute()
-    .await?;
+    let kept = tx
+        .query(
+            "INSERT INTO password_history (user_id, set_at, password)
+             SELECT u.id,
+               CASE WHEN COALESCE((SELECT MAX(h.set_at) FROM password_history h WHERE h.user_id = $1), 0) >= $2
+                 THEN (SELECT MAX(h.set_at) FROM password_history h WHERE h.user_id = $1) + 1 ELSE $2 END, u.password
+             FROM users u WHERE u.id = $1 AND u.password IS NOT NULL",
+        )
+        .bind(id.as_str().to_owned())
+        .bind(at.0)
+        .execute()
+        .await?;
     tx.query(
         "DELETE FROM password_history WHERE user_id = $1 AND set_at NOT IN
            (SELECT h.set_at FROM password_history h WHERE h.user_id = $1 ORDER BY h.set_at DESC LIMIT $2)",
@@ -331,7 +334,7 @@ pub(super) async fn keep_password(tx: &mut Tx, id: &UserId, at: UnixMillis) -> R
     .bind(KEPT_PASSWORDS)
     .execute()
     .await
-    .map(|_| ())
+    .map(|_| kept > 0)
 }
 
 /// Locks an account's row until the transaction ends, so that those who come together take turns. PostgreSQL holds the

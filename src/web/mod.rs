@@ -3,10 +3,12 @@
 
 pub mod api;
 pub mod extract;
+pub mod feed;
 pub mod layers;
 pub mod listen;
 pub mod oidc;
 pub mod operating;
 pub mod pages;
 pub mod scim;
+pub mod ssf;
 pub mod upstream;

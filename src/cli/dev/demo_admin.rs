@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::{demo, demo_mail};
 use crate::app::App;
 use crate::cli::names::Names;
-use crate::cli::words::{self, count};
+use crate::cli::words;
 use crate::domain::access::difference::Held;
 use crate::domain::access::{Binding, Role, Scope, Subject, Verdict};
 use crate::domain::change::{Actor, Change, Mode, Receipt};
@@ -230,9 +230,7 @@ impl Picture {
             lost: lost.map(|member| line(&member.member, &member.lost)).collect(),
             gained: gained.map(|member| line(&member.member, &member.gained)).collect(),
             ended,
-            told: told
-                .map(|told| format!("{} was sent {}", told.client_id, count(told.logout_tokens, "logout token")))
-                .collect(),
+            told: told.map(|told| format!("{} was sent {}", told.client_id, words::sent(told))).collect(),
         }
     }
 

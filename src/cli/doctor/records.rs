@@ -96,7 +96,8 @@ pub async fn outbox(report: &mut Report, db: &Database) -> anyhow::Result<()> {
         let times = u64::try_from(given_up).unwrap_or_default();
         report.warn(
             format_args!("{} could not be delivered", count(times, "message")),
-            "see that their backchannel_logout_uri answers; the sessions are over at Muster all the same",
+            "see `muster outbox list --state given_up`, and that their backchannel_logout_uri answers; the sessions are over at \
+             Muster all the same",
         );
     }
     Ok(())

@@ -182,7 +182,10 @@ mod tests {
             "change_id": "chg_1", "dry_run": true, "acts": ["take project.admin on prj_1 from usr_1"],
             "members": [{ "user_id": "usr_1", "user_name": "ana", "lost": held, "gained": [], "verdict": "end" }],
             "members_total": 3, "ended": { "sessions": 1, "token_families": 2, "access_keys": 1 },
-            "told": [{ "client_id": "shop", "logout_tokens": 1 }],
+            "told": [
+                { "client_id": "shop", "logout_tokens": 1 },
+                { "client_id": "desk", "logout_tokens": 0, "security_events": 2 },
+            ],
         })
     }
 
@@ -196,7 +199,7 @@ mod tests {
              Would lose:\n  ana: project.admin on web (sessions and tokens end)\n\
              And 2 persons more: `muster change members CHANGE`.\n\
              Would end:\n  1 session, 2 token families, 1 access key\n\
-             Would be told:\n  shop (1 logout token)"
+             Would be told:\n  shop (1 logout token)\n  desk (2 security events)"
         );
     }
 

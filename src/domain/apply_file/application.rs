@@ -76,6 +76,14 @@ pub struct ApplicationTable {
     /// Whether a logout token must carry `sid`.
     #[serde(default)]
     pub backchannel_logout_session_required: bool,
+    /// What a browser that signs out loads in a hidden frame.
+    pub frontchannel_logout_uri: Option<String>,
+    /// Whether that address must be given `iss` and `sid`.
+    #[serde(default)]
+    pub frontchannel_logout_session_required: bool,
+    /// Whether its access tokens say where their status is published.
+    #[serde(default)]
+    pub status_list: bool,
     /// How many bytes of role claims its tokens may carry.
     #[serde(default = "defaults::claims_budget")]
     pub claims_budget: usize,
@@ -157,6 +165,9 @@ impl ApplicationTable {
             initiate_login_uri: application.initiate_login_uri,
             backchannel_logout_uri: application.backchannel_logout_uri,
             backchannel_logout_session_required: application.backchannel_logout_session_required,
+            frontchannel_logout_uri: application.frontchannel_logout_uri,
+            frontchannel_logout_session_required: application.frontchannel_logout_session_required,
+            status_list: application.status_list,
             claims_budget: application.claims_budget,
         }
     }
@@ -197,6 +208,9 @@ impl ApplicationTable {
             initiate_login_uri: filled(self.initiate_login_uri.as_ref()),
             backchannel_logout_uri: filled(self.backchannel_logout_uri.as_ref()),
             backchannel_logout_session_required: self.backchannel_logout_session_required,
+            frontchannel_logout_uri: filled(self.frontchannel_logout_uri.as_ref()),
+            frontchannel_logout_session_required: self.frontchannel_logout_session_required,
+            status_list: self.status_list,
             claims_budget: self.claims_budget,
         }
     }

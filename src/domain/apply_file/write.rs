@@ -355,6 +355,9 @@ fn application(page: &mut Page, table: &ApplicationTable) {
     page.optional("initiate_login_uri", table.initiate_login_uri.as_ref());
     page.optional("backchannel_logout_uri", table.backchannel_logout_uri.as_ref());
     page.flag("backchannel_logout_session_required", table.backchannel_logout_session_required, false);
+    page.optional("frontchannel_logout_uri", table.frontchannel_logout_uri.as_ref());
+    page.flag("frontchannel_logout_session_required", table.frontchannel_logout_session_required, false);
+    page.flag("status_list", table.status_list, false);
     if table.claims_budget != defaults::claims_budget() {
         page.line("claims_budget", table.claims_budget);
     }

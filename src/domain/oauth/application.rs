@@ -115,6 +115,15 @@ pub struct Application {
     pub backchannel_logout_uri: Option<String>,
     /// Whether a logout token must carry `sid`.
     pub backchannel_logout_session_required: bool,
+    /// What a browser that signs out loads in a hidden frame (OpenID Connect Front-Channel Logout 1.0 §2).
+    #[serde(default)]
+    pub frontchannel_logout_uri: Option<String>,
+    /// Whether that address must be given `iss` and `sid`.
+    #[serde(default)]
+    pub frontchannel_logout_session_required: bool,
+    /// Whether its access tokens say where their status is published.
+    #[serde(default)]
+    pub status_list: bool,
     /// How many bytes of role claims its tokens may carry.
     pub claims_budget: usize,
 }
@@ -202,6 +211,9 @@ pub(crate) fn sample() -> Application {
         initiate_login_uri: None,
         backchannel_logout_uri: None,
         backchannel_logout_session_required: false,
+        frontchannel_logout_uri: None,
+        frontchannel_logout_session_required: false,
+        status_list: false,
         claims_budget: 4096,
     }
 }

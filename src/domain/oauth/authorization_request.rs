@@ -264,7 +264,7 @@ fn granted(_: &Params, application: &Application, _: &mut AuthorizationRequest) 
 fn scopes(params: &Params, application: &Application, request: &mut AuthorizationRequest) -> Result<(), OAuthError> {
     let asked = Scopes::parse(params.get("scope").unwrap_or_default())
         .map_err(|fault| OAuthError::new(ErrorCode::InvalidScope, fault.to_string()))?;
-    request.scope = application.permitted_scopes(&asked);
+    request.scope = application.permitted_scopes(&asked.of_people());
     Ok(())
 }
 

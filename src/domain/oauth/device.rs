@@ -161,7 +161,7 @@ impl DeviceRequest {
             return Err(OAuthError::new(ErrorCode::InvalidTarget, "the resource is not the one of this application"));
         }
         let organization = name(params, "organization")?.map(str::to_owned);
-        Ok(Self { scope: application.permitted_scopes(&asked), organization, resource })
+        Ok(Self { scope: application.permitted_scopes(&asked.of_people()), organization, resource })
     }
 
     /// The same as an authorization request that ends on a page of our own: pages and flows know one kind of request.

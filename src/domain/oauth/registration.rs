@@ -33,7 +33,7 @@ pub struct Fault {
 
 type Check = fn(&Application, &mut Faults);
 
-const CHECKS: &[Check] = &[names, redirects, pages, grants, scopes, resource, keys, profile];
+const CHECKS: &[Check] = &[names, redirects, pages, front_channel, grants, scopes, resource, keys, profile];
 
 #[derive(Default)]
 struct Faults(Vec<Fault>);
@@ -100,6 +100,23 @@ fn pages(application: &Application, faults: &mut Faults) {
         if let Some(Err(reason)) = uri.as_deref().map(well_formed_web) {
             faults.add(field, reason);
         }
+    }
+}
+
+/// Front-Channel Logout 1.0 §2: on the origin of a registered redirect URI, for a browser that signs out loads it.
+fn front_channel(application: &Application, faults: &mut Faults) {
+    const FIELD: &str = "frontchannel_logout_uri";
+    let Some(uri) = &application.frontchannel_logout_uri else {
+        return;
+    };
+    if let Err(reason) = well_formed_web(uri) {
+        faults.add(FIELD, reason);
+        return;
+    }
+    let origin = |uri: &str| Url::parse(uri).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    let own = origin(uri);
+    if own.is_none() || !application.redirect_uris.iter().any(|redirect| origin(redirect) == own) {
+        faults.add(FIELD, "must have the scheme, host and port of one of the redirect URIs");
     }
 }
 
@@ -274,6 +291,27 @@ mod tests {
             ];
             assert_eq!(fields(&application), expected, "{uri}");
         }
+    }
+
+    #[test]
+    fn what_a_leaving_browser_loads_is_on_the_origin_of_a_redirect_uri() {
+        let fields_with = |uri: &str| fields(&Application { frontchannel_logout_uri: text(uri), ..sample() });
+        assert_eq!(fields_with("https://shop.example/logout?from=muster"), [""; 0]);
+        for bad in [
+            "https://shop.example:8443/logout",
+            "http://shop.example/logout",
+            "https://other.example/logout",
+            "https://shop.example/logout#x",
+            "javascript:alert(1)",
+            "com.example.app:/logout",
+            "",
+        ] {
+            assert_eq!(fields_with(bad), ["frontchannel_logout_uri"], "{bad}");
+        }
+        let mut application = sample();
+        application.redirect_uris = vec!["http://127.0.0.1:9000/cb".to_owned()];
+        application.frontchannel_logout_uri = text("http://127.0.0.1:9000/logout");
+        assert_eq!(fields(&application), [""; 0]);
     }
 
     #[test]

@@ -26,12 +26,33 @@ pub const ROLES: &str = "roles";
 pub const GROUPS: &str = "groups";
 /// Lets the application use Muster's own API in the person's name.
 pub const ADMIN: &str = "muster.admin";
+/// Lets the application read its streams of security events, and take what waits in them.
+pub const SSF_READ: &str = "ssf.read";
+/// Lets the application make and change its streams of security events.
+pub const SSF_MANAGE: &str = "ssf.manage";
+/// Lets the application follow what is revoked.
+pub const REVOCATIONS_READ: &str = "revocations.read";
 /// What `project:<key>` begins with.
 pub const PROJECT_PREFIX: &str = "project:";
 
 /// The scopes that have a meaning here, `project:<key>` besides.
-pub const KNOWN: [&str; 9] = [OPENID, PROFILE, EMAIL, PHONE, ADDRESS, OFFLINE_ACCESS, ROLES, GROUPS, ADMIN];
-/// The scopes of an application whose registration names none: [`ADMIN`] has to be named.
+pub const KNOWN: [&str; 12] = [
+    OPENID,
+    PROFILE,
+    EMAIL,
+    PHONE,
+    ADDRESS,
+    OFFLINE_ACCESS,
+    ROLES,
+    GROUPS,
+    ADMIN,
+    SSF_READ,
+    SSF_MANAGE,
+    REVOCATIONS_READ,
+];
+/// Those that an application has for itself (`client_credentials`), and no person's sign-in brings.
+pub const OF_APPLICATIONS: [&str; 3] = [SSF_READ, SSF_MANAGE, REVOCATIONS_READ];
+/// The scopes of an application whose registration names none: [`ADMIN`] and [`OF_APPLICATIONS`] have to be named.
 pub const ORDINARY: [&str; 8] = [OPENID, PROFILE, EMAIL, PHONE, ADDRESS, OFFLINE_ACCESS, ROLES, GROUPS];
 
 const MAX_WORDS: usize = 64;
@@ -78,6 +99,12 @@ impl Scopes {
         Self(self.0.union(&other.0).cloned().collect())
     }
 
+    /// What a person's sign-in may bring of it: nothing that is the application's alone.
+    #[must_use]
+    pub fn of_people(&self) -> Self {
+        Self(self.0.iter().filter(|word| !OF_APPLICATIONS.contains(&word.as_str())).cloned().collect())
+    }
+
     /// Whether everything in this set is in `other`.
     #[must_use]
     pub fn is_subset(&self, other: &Self) -> bool {
@@ -99,6 +126,12 @@ impl Scopes {
     pub fn projects(&self) -> impl Iterator<Item = &str> {
         self.iter().filter_map(project_key)
     }
+}
+
+/// Whether only a person's sign-in can bring a scope.
+#[must_use]
+pub fn is_personal(word: &str) -> bool {
+    project_key(word).is_some() || (KNOWN.contains(&word) && !OF_APPLICATIONS.contains(&word))
 }
 
 /// The project's key in a `project:<key>` scope.
@@ -194,10 +227,18 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gets_the_scope_of_our_own_api_by_default() {
+    fn nobody_gets_the_scopes_of_our_own_api_by_default() {
         let besides: Vec<&str> = KNOWN.into_iter().filter(|word| !ORDINARY.contains(word)).collect();
-        assert_eq!(besides, [ADMIN]);
+        assert_eq!(besides, [ADMIN, SSF_READ, SSF_MANAGE, REVOCATIONS_READ]);
         assert!(ORDINARY.iter().all(|word| KNOWN.contains(word)));
+    }
+
+    #[test]
+    fn what_is_the_applications_alone_no_person_brings_and_the_other_way_round() {
+        let all = scopes("openid ssf.read ssf.manage revocations.read orders.write project:web");
+        assert_eq!(all.of_people(), scopes("openid orders.write project:web"));
+        let own: Vec<&str> = all.iter().filter(|word| !is_personal(word)).collect();
+        assert_eq!(own, ["orders.write", "revocations.read", "ssf.manage", "ssf.read"]);
     }
 
     #[test]

@@ -113,6 +113,8 @@ fn offers(acr_values: &[&str]) -> Members {
         ("authorization_response_iss_parameter_supported", true.into()),
         ("backchannel_logout_supported", true.into()),
         ("backchannel_logout_session_supported", true.into()),
+        ("frontchannel_logout_supported", true.into()),
+        ("frontchannel_logout_session_supported", true.into()),
     ]
 }
 
@@ -162,6 +164,7 @@ mod tests {
         }
         assert_eq!(document["authorization_response_iss_parameter_supported"], true);
         assert_eq!(document["backchannel_logout_session_supported"], true);
+        assert_eq!(document["frontchannel_logout_session_supported"], true);
         assert_eq!(document["request_parameter_supported"], false);
     }
 

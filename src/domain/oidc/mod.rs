@@ -5,6 +5,7 @@
 pub mod access_token;
 pub mod claims;
 pub mod discovery;
+pub mod frontchannel_logout;
 pub mod id_token;
 pub mod logout_token;
 pub mod prompt;

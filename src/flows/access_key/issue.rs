@@ -18,6 +18,7 @@ use crate::domain::oidc::access_token::{self, AccessToken};
 use crate::domain::standing::MemberStanding;
 use crate::flows::Fault;
 use crate::flows::authenticate_client::refused;
+use crate::flows::feed::status;
 use crate::flows::issue::{Tokens, hex};
 use crate::kernel::tally::Mark;
 use crate::kernel::time::{SECOND, UnixMillis};
@@ -26,7 +27,8 @@ use crate::store::db::Conn;
 use crate::store::picture::Held;
 use crate::store::{applications, orgs, picture};
 
-/// An API token for a key that was authenticated a moment ago. Nothing is written.
+/// An API token for a key that was authenticated a moment ago. Nothing is written, but where the resource has a status list
+/// the token's place in it.
 ///
 /// Its roles are read after the membership's version: a change that slips in between yields a token that is refused.
 ///
@@ -49,6 +51,10 @@ pub async fn issue(app: &App, conn: &mut Conn, key: &Standing, params: &Params, 
     let latest = now.plus(app.config.tokens.api_secs * SECOND);
     let expires_at = latest.min(key.expires_at).min(held.ends.unwrap_or(UnixMillis::MAX));
     let jti = format!("{}.{}", key.id, hex(&app.chance.bytes32()[..12]));
+    let mut access = claims(key, member, &held);
+    if let Some(status) = status::of_key(app, conn, key, resource).await? {
+        access.insert("status".to_owned(), status);
+    }
     let token = AccessToken {
         issuer: app.issuer(),
         subject: key.user.as_str(),
@@ -62,7 +68,7 @@ pub async fn issue(app: &App, conn: &mut Conn, key: &Standing, params: &Params, 
         acr: None,
         amr: &[],
         sid: None,
-        access: claims(key, member, &held),
+        access,
     };
     let access_token = app.keyring.sign(Alg::Es256, access_token::TYP, &token.claims(), now)?;
     app.tally.add(Mark {

@@ -148,6 +148,8 @@ mod tests {
         assert_eq!(listed.len(), KINDS.len(), "each once");
         assert!(listed.remove(REQUEST_DENIED));
         assert!(ALARMS.iter().all(|alarm| listed.remove(alarm)));
+        // What is done to a delivery alters nobody's access.
+        assert!(["delivery.retry", "delivery.give_up"].iter().all(|kind| listed.remove(kind)));
         // What only expects a version is not recorded as done.
         listed.insert("org.expect_version");
         listed.insert("group.expect_version");

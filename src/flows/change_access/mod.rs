@@ -21,10 +21,10 @@ use crate::domain::change::{Actor, Change, Ended, MemberReceipt, Mode, Origin, R
 use crate::domain::federation::Known;
 use crate::domain::language::Language;
 use crate::domain::source::Source;
+use crate::flows::tell::By;
 use crate::flows::{end_sessions, links};
 use crate::kernel::id::{ChangeId, MembershipId, OrgId};
 use crate::kernel::time::UnixMillis;
-use crate::outside::relying_party::RelyingParty;
 use crate::store::access_edit::{AccessEdit, Outcome};
 use crate::store::db::{Conn, Tx};
 use crate::store::{audit, connections, orgs, outbox, repeatable};
@@ -162,8 +162,8 @@ pub async fn change_access_from(
 }
 
 async fn run(app: &App, asked: Asked, changes: Vec<Change>) -> Result<Receipt, Refusal> {
-    let (mode, callable) = (asked.mode, app.relying_party.clone());
-    let receipt = app.db.write(move |tx| Box::pin(carry(tx, asked, changes, callable))).await?;
+    let (mode, handles) = (asked.mode, app.clone());
+    let receipt = app.db.write(move |tx| Box::pin(carry(handles, tx, asked, changes))).await?;
     if mode == Mode::Act && !receipt.is_empty() {
         app.outbox_bell.notify_waiters();
         app.outbox_bell.notify_one();
@@ -217,7 +217,7 @@ impl Refused {
     }
 }
 
-async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: RelyingParty) -> Result<Receipt, Refusal> {
+async fn carry(app: App, tx: &mut Tx, asked: Asked, changes: Vec<Change>) -> Result<Receipt, Refusal> {
     let Asked { actor, origin, mode, now, language, turned_away } = asked;
     let orgs = orgs_of::all(tx, &changes).await?;
     let mut edit = AccessEdit::open(tx, &orgs, now).await?;
@@ -241,7 +241,7 @@ async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: Relyin
     let mut noted = mails::Before::new(language);
     for change in &changes {
         authorise::check(&mut edit, &actor, change).await?;
-        alerts::check_address(&callable, change)?;
+        alerts::check_address(&app.relying_party, change)?;
         noted.note(edit.conn(), change).await?;
         let before = pictures.before(edit.conn(), change).await?;
         if carry_out::one(&mut edit, change, &mut aside).await? {
@@ -252,7 +252,8 @@ async fn carry(tx: &mut Tx, asked: Asked, changes: Vec<Change>, callable: Relyin
     let (tx, settled) = edit.settle().await?;
     check_owners(tx, &orgs).await?;
     let id = ChangeId::fresh();
-    let (ended, told) = end_sessions::after_change(tx, &id, &settled, &aside, now).await?;
+    let by = By::of_change(&app, &actor, &id, &acts);
+    let (ended, told) = end_sessions::after_change(tx, &by, &settled, &aside, now).await?;
     let members = member_receipts(settled.outcomes);
     let receipt =
         Receipt { id, at: now, actor: actor.label(), dry_run: mode == Mode::DryRun, acts, members, ended, told };
@@ -314,7 +315,7 @@ fn owner_in_the_way(org: &OrgId, owner: &MembershipId) -> Refusal {
 }
 
 fn member_receipts(outcomes: Vec<Outcome>) -> Vec<MemberReceipt> {
-    let show = |Outcome { org, member, user, user_name, difference, verdict }| MemberReceipt {
+    let show = |Outcome { org, member, user, user_name, difference, verdict, .. }| MemberReceipt {
         org,
         member,
         user,

@@ -16,6 +16,7 @@ pub mod home_realm;
 pub mod link;
 pub mod mapping_trial;
 pub mod notes;
+pub mod set_up;
 pub mod signals;
 pub mod start;
 pub mod trial;

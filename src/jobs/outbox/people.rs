@@ -34,7 +34,7 @@ pub async fn attempt(app: &App, line: &Line, row: &Leased, mail: &Mail) -> Optio
     let fate = match &outcome {
         Outcome::Sent(_) => MailFate::Sent,
         Outcome::GivenUp(why) => MailFate::Refused(why.clone()),
-        Outcome::Later(..) => return Some(outcome),
+        Outcome::Later(..) | Outcome::Untried(_) => return Some(outcome),
     };
     if let Some(invitation) = &row.invitation
         && let Err(error) = invitations::note_mail(app, invitation, fate).await

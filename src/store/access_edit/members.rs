@@ -9,10 +9,11 @@ use crate::domain::oidc::claims::Profile;
 use crate::domain::people::identifier;
 use crate::domain::people::user::{AccessType, MembershipState, UserState};
 use crate::domain::source::Source;
+use crate::domain::ssf::caep::ChangeType;
 use crate::kernel::id::{ApplicationId, MembershipId, OrgId, ProjectId, UserId};
 use crate::store::db::{Result, corrupt};
 use crate::store::picture::Count;
-use crate::store::{bindings, links, memberships, users};
+use crate::store::{bindings, feed, links, memberships, users};
 
 impl AccessEdit<'_> {
     /// Makes an account; `Taken` when its user name, e-mail or phone identifies somebody else in its realm.
@@ -162,7 +163,7 @@ impl AccessEdit<'_> {
         links::forget_addresses(self.tx, user).await
     }
 
-    /// Makes an account a member; its counters begin at 1.
+    /// Makes an account a member; its counters begin at 1, and its versions above what is told of earlier memberships.
     ///
     /// # Errors
     /// The database's.
@@ -177,8 +178,14 @@ impl AccessEdit<'_> {
         let rows = self
             .tx
             .query(
-                "INSERT INTO memberships (id, org_id, user_id, state, source, acv, acv_least, epoch, created_at, user_key)
-                 VALUES ($1, $2, $3, $4, $5, 1, 1, 1, $6, $7) ON CONFLICT DO NOTHING",
+                "INSERT INTO memberships (id, org_id, user_id, state, source, acv, acv_least, epoch, created_at, user_key,
+                   fed_least)
+                 SELECT $1, $2, $3, $4, $5, told.acv, told.acv, 1, $6, $7, told.acv
+                 FROM (SELECT COALESCE(MAX(r.value), 1) AS acv FROM (
+                   SELECT value FROM revocations WHERE kind = 'm' AND subject = $3 AND org_id = $2
+                   UNION ALL
+                   SELECT value FROM revocations_due WHERE kind = 'm' AND subject = $3 AND org_id = $2) r) told
+                 WHERE TRUE ON CONFLICT DO NOTHING",
             )
             .bind(member.as_str().to_owned())
             .bind(org.as_str().to_owned())
@@ -267,6 +274,7 @@ impl AccessEdit<'_> {
 
     /// Deletes a membership with all that hangs on it; what the person answered for has nobody who does.
     async fn drop_membership(&mut self, member: &MembershipId) -> Result<()> {
+        feed::note_member(self.tx, member, self.at).await?;
         self.delete_keys_of_member(member).await?;
         self.note_groups_of(member).await?;
         self.forget_upstream(member).await?;
@@ -298,7 +306,10 @@ impl AccessEdit<'_> {
             }
         }
         if access == AccessType::Key {
-            users::keep_password(self.tx, user, self.at).await?;
+            let had_one = users::keep_password(self.tx, user, self.at).await?;
+            if had_one {
+                self.note_credential(user, ChangeType::Delete);
+            }
         }
         self.tx
             .query(
@@ -366,16 +377,25 @@ impl AccessEdit<'_> {
             return Ok(Written::Taken);
         }
         self.touch(org, std::slice::from_ref(member), Cause::Barred).await?;
+        feed::note_member(self.tx, member, self.at).await?;
         self.delete_keys_of_member(member).await?;
         self.forget_upstream(member).await?;
+        // The versions go on above what is told of an earlier membership of the other account.
         self.tx
             .query(
-                "UPDATE memberships SET user_id = $2, last_sign_in_at = NULL, active_from = $3, break_glass = FALSE
+                "UPDATE memberships SET user_id = $2, last_sign_in_at = NULL, active_from = $3, break_glass = FALSE,
+                   acv = (SELECT MAX(told.value) FROM (
+                     SELECT m.acv AS value FROM memberships m WHERE m.id = $1
+                     UNION ALL
+                     SELECT value FROM revocations WHERE kind = 'm' AND subject = $2 AND org_id = $4
+                     UNION ALL
+                     SELECT value FROM revocations_due WHERE kind = 'm' AND subject = $2 AND org_id = $4) told)
                  WHERE id = $1",
             )
             .bind(member.as_str().to_owned())
             .bind(by.as_str().to_owned())
             .bind(self.at.0)
+            .bind(org.as_str().to_owned())
             .execute()
             .await?;
         crate::store::member_list::put(self.tx, org, member, &user).await?;

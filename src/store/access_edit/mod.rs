@@ -31,9 +31,11 @@ use std::sync::Arc;
 
 use super::db::{Fate, LIST, Result, Tx};
 use super::picture::{self, Count, OrgFacts, Pictured, Place};
+use crate::domain::access::claims::Project;
 use crate::domain::access::permission::administers;
 use crate::domain::access::reach::Reach;
 use crate::domain::access::{Cause, Difference, Grants, Policy, Role, Verdict, diff, verdict};
+use crate::domain::ssf::caep::ChangeType;
 use crate::kernel::id::{MembershipId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 
@@ -82,6 +84,10 @@ pub struct AccessEdit<'t> {
     author: String,
     /// How many access keys this edit has deleted that had not ended before.
     keys_ended: u64,
+    /// Projects that this edit has deleted: what was held on them still has a name.
+    deleted_projects: Vec<(OrgId, Project)>,
+    /// Accounts of which this edit has written the password, and how.
+    credentials: BTreeMap<UserId, ChangeType>,
 }
 
 /// What an edit did to one member.
@@ -99,6 +105,10 @@ pub struct Outcome {
     pub difference: Difference,
     /// What ends.
     pub verdict: Verdict,
+    /// What was held before.
+    pub before: Arc<Grants>,
+    /// What is held now.
+    pub after: Arc<Grants>,
 }
 
 /// What an edit did.
@@ -108,6 +118,10 @@ pub struct Settled {
     pub outcomes: Vec<Outcome>,
     /// How many access keys ended.
     pub access_keys: u64,
+    /// The projects of the organisations concerned, those that were deleted among them.
+    pub projects: BTreeMap<OrgId, Vec<Project>>,
+    /// Accounts whose password was set, changed or taken away.
+    pub credentials: BTreeMap<UserId, ChangeType>,
 }
 
 impl<'t> AccessEdit<'t> {
@@ -130,6 +144,8 @@ impl<'t> AccessEdit<'t> {
             deleted_roles: BTreeSet::new(),
             author: String::new(),
             keys_ended: 0,
+            deleted_projects: Vec::new(),
+            credentials: BTreeMap::new(),
         };
         for org in orgs {
             edit.lock(org).await?;
@@ -174,6 +190,13 @@ impl<'t> AccessEdit<'t> {
     #[must_use]
     pub fn author(&self) -> &str {
         &self.author
+    }
+
+    /// Notes that an account's password was written. Of several in one edit the first and the last count.
+    fn note_credential(&mut self, user: &UserId, how: ChangeType) {
+        let made = self.credentials.get(user) == Some(&ChangeType::Create);
+        let how = if made && how == ChangeType::Update { ChangeType::Create } else { how };
+        self.credentials.insert(user.clone(), how);
     }
 
     /// The transaction, for reading.
@@ -279,7 +302,7 @@ impl<'t> AccessEdit<'t> {
     /// # Errors
     /// The database's.
     pub async fn settle(self) -> Result<(&'t mut Tx, Settled)> {
-        let Self { tx, at, orgs, mut touched, keys_ended, .. } = self;
+        let Self { tx, at, orgs, mut touched, keys_ended, deleted_projects, credentials, .. } = self;
         let after = picture_after(tx, &mut touched, &orgs, at).await?;
         let access_keys = keys_ended + tools::end_keys_without_a_grant(tx, &after, at).await?;
         let mut judged = Judged::default();
@@ -295,12 +318,18 @@ impl<'t> AccessEdit<'t> {
             let user = holder.user;
             let (difference, verdict) = judged.of(&orgs, &touched.org, (&touched.before, &grants), &touched.causes);
             if !difference.is_empty() || verdict != Verdict::Keep {
-                outcomes.push(Outcome { org: touched.org, member, user, user_name, difference, verdict });
+                let (org, before, after) = (touched.org, touched.before, grants);
+                outcomes.push(Outcome { org, member, user, user_name, difference, verdict, before, after });
             }
         }
         raise(tx, &outcomes).await?;
         tx.set_fate(Fate::Keep);
-        Ok((tx, Settled { outcomes, access_keys }))
+        let mut projects: BTreeMap<OrgId, Vec<Project>> =
+            orgs.into_iter().map(|(org, facts)| (org, facts.projects)).collect();
+        for (org, project) in deleted_projects {
+            projects.entry(org).or_default().push(project);
+        }
+        Ok((tx, Settled { outcomes, access_keys, projects, credentials }))
     }
 }
 

@@ -261,6 +261,8 @@ impl AccessEdit<'_> {
             .execute()
             .await?;
         if let Some(facts) = self.orgs.get_mut(org) {
+            let gone = facts.projects.iter().filter(|p| p.id == *project).map(|p| (org.clone(), p.clone()));
+            self.deleted_projects.extend(gone);
             facts.projects.retain(|p| p.id != *project);
         }
         let mut settings = orgs::settings(self.tx, org).await?;

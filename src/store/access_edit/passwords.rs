@@ -4,6 +4,7 @@ use super::{AccessEdit, Written};
 use crate::domain::access::Cause;
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::user::UserState;
+use crate::domain::ssf::caep::ChangeType;
 use crate::kernel::fold;
 use crate::kernel::id::UserId;
 use crate::store::db::Result;
@@ -37,7 +38,7 @@ impl AccessEdit<'_> {
     /// # Errors
     /// The database's.
     pub async fn change_password(&mut self, user: &UserId, password: &str) -> Result<Written> {
-        users::keep_password(self.tx, user, self.at).await?;
+        self.keep_password(user).await?;
         let rows = self
             .tx
             .query(
@@ -53,8 +54,15 @@ impl AccessEdit<'_> {
         Ok(Written::from_rows(rows, Written::Missing))
     }
 
+    /// Keeps the password that another takes the place of, if there is one.
+    async fn keep_password(&mut self, user: &UserId) -> Result<()> {
+        let had_one = users::keep_password(self.tx, user, self.at).await?;
+        self.note_credential(user, if had_one { ChangeType::Update } else { ChangeType::Create });
+        Ok(())
+    }
+
     async fn write_password(&mut self, user: &UserId, password: &str, must_change: bool) -> Result<Written> {
-        users::keep_password(self.tx, user, self.at).await?;
+        self.keep_password(user).await?;
         let rows = self
             .tx
             .query(

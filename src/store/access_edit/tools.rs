@@ -12,7 +12,7 @@ use crate::kernel::id::{AccessKeyId, MembershipId, OrgId, ProjectId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::db::{LIST, Result, Tx};
 use crate::store::picture::Pictured;
-use crate::store::{access_keys, service_accounts, users};
+use crate::store::{access_keys, feed, service_accounts, users};
 
 /// A new service account: the account and its membership.
 #[derive(Clone, Copy, Debug)]
@@ -220,6 +220,7 @@ impl AccessEdit<'_> {
         let Some(found) = access_keys::find(self.tx, org, key).await? else {
             return Ok(Written::Missing);
         };
+        feed::note_key(self.tx, key, self.at).await?;
         self.tx
             .query("DELETE FROM access_keys WHERE org_id = $1 AND id = $2")
             .bind(org.as_str().to_owned())
@@ -232,6 +233,7 @@ impl AccessEdit<'_> {
 
     /// Deletes the keys of a membership.
     pub(super) async fn delete_keys_of_member(&mut self, member: &MembershipId) -> Result<()> {
+        feed::note_keys_of_member(self.tx, member, self.at).await?;
         self.keys_ended += self
             .tx
             .query("DELETE FROM access_keys WHERE membership_id = $1 AND state <> 'ended'")
@@ -257,6 +259,7 @@ impl AccessEdit<'_> {
             .bind(self.at.0)
             .execute()
             .await?;
+        feed::note_keys_of_project(self.tx, project, self.at).await?;
         self.keys_ended += self
             .tx
             .query("DELETE FROM access_keys WHERE project_id = $1 AND state <> 'ended'")

@@ -141,7 +141,7 @@ mod tests {
             acts: vec!["delete group".to_owned()],
             members,
             ended: Ended { sessions: 2, access_keys: 0, token_families: 1 },
-            told: vec![Told { client_id: "shop".to_owned(), logout_tokens: 2 }],
+            told: vec![Told { client_id: "shop".to_owned(), logout_tokens: 2, security_events: 1 }],
         }
     }
 

@@ -76,6 +76,12 @@ pub struct ApplicationBody {
     pub backchannel_logout_uri: Option<String>,
     /// Whether a logout token must carry `sid`.
     pub backchannel_logout_session_required: bool,
+    /// What a browser that signs out loads in a hidden frame.
+    pub frontchannel_logout_uri: Option<String>,
+    /// Whether that address must be given `iss` and `sid`; both are always given.
+    pub frontchannel_logout_session_required: bool,
+    /// Whether its access tokens say where their status is published (Token Status List).
+    pub status_list: bool,
     /// How many bytes of role claims its tokens may carry.
     pub claims_budget: usize,
     /// When it was registered (RFC 3339).
@@ -115,6 +121,9 @@ impl From<Listed> for ApplicationBody {
             initiate_login_uri: application.initiate_login_uri,
             backchannel_logout_uri: application.backchannel_logout_uri,
             backchannel_logout_session_required: application.backchannel_logout_session_required,
+            frontchannel_logout_uri: application.frontchannel_logout_uri,
+            frontchannel_logout_session_required: application.frontchannel_logout_session_required,
+            status_list: application.status_list,
             claims_budget: application.claims_budget,
             created_at: moment(created_at),
             updated_at: moment(updated_at),
@@ -210,6 +219,14 @@ pub struct ApplicationFields {
     pub backchannel_logout_uri: Clearable<String>,
     /// Whether a logout token must carry `sid`.
     pub backchannel_logout_session_required: Option<bool>,
+    /// What a browser that signs out loads in a hidden frame, on the origin of a redirect URI.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub frontchannel_logout_uri: Clearable<String>,
+    /// Whether that address must be given `iss` and `sid`.
+    pub frontchannel_logout_session_required: Option<bool>,
+    /// Whether its access tokens say where their status is published; no unless said otherwise.
+    pub status_list: Option<bool>,
     /// How many bytes of role claims its tokens may carry; 4,096 unless said otherwise.
     pub claims_budget: Option<usize>,
 }
@@ -286,6 +303,9 @@ impl ApplicationFields {
             initiate_login_uri: None,
             backchannel_logout_uri: None,
             backchannel_logout_session_required: false,
+            frontchannel_logout_uri: None,
+            frontchannel_logout_session_required: false,
+            status_list: false,
             claims_budget: 4096,
         })
     }
@@ -324,6 +344,9 @@ impl ApplicationFields {
         self.initiate_login_uri.put(&mut to.initiate_login_uri);
         self.backchannel_logout_uri.put(&mut to.backchannel_logout_uri);
         set(&mut to.backchannel_logout_session_required, self.backchannel_logout_session_required.as_ref());
+        self.frontchannel_logout_uri.put(&mut to.frontchannel_logout_uri);
+        set(&mut to.frontchannel_logout_session_required, self.frontchannel_logout_session_required.as_ref());
+        set(&mut to.status_list, self.status_list.as_ref());
         set(&mut to.claims_budget, self.claims_budget.as_ref());
         if !has_secret(to.auth_method) {
             to.secrets.clear();

@@ -58,6 +58,9 @@ fn complete(operation: &mut Map<String, Value>, route: &Declared) {
         if writes {
             list.extend(write_parameters(route.method));
         } else {
+            if route.path.ends_with("/changes/{change}") {
+                list.push(prefer());
+            }
             list.push(parameter("header", "If-None-Match", "A tag that is known already: 304 if it still holds."));
         }
     }
@@ -119,6 +122,15 @@ fn path_parameters(path: &str) -> Vec<Value> {
     names.map(|name| parameter("path", name, text(name))).collect()
 }
 
+fn prefer() -> Value {
+    parameter(
+        "header",
+        "Prefer",
+        "`wait=N` (RFC 7240) holds the answer until nothing that the change has to tell waits any more, or N seconds (30 \
+        at most) are over; `Preference-Applied` says that it was.",
+    )
+}
+
 fn write_parameters(method: &str) -> Vec<Value> {
     let dry_run = json!({ "in": "query", "name": "dry_run", "required": false, "schema": { "type": "boolean", "default": false },
         "description": "Answers with the receipt of what would happen, and changes nothing." });
@@ -128,7 +140,7 @@ fn write_parameters(method: &str) -> Vec<Value> {
         "A text of the caller's own (1 to 255 visible characters): the same request with the \
         same key is carried out once, and answered alike for a day. A secret or a password is never answered twice.",
     );
-    let mut all = vec![dry_run, key];
+    let mut all = vec![dry_run, key, prefer()];
     if method != "POST" {
         all.push(parameter(
             "header",

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::asked::{Asked, How, Place, Room};
 use super::declare::{Needs, Rule};
+use super::prefer::Preference;
 use super::problem::Problem;
 use super::repeat;
 use super::tag;
@@ -76,7 +77,9 @@ pub async fn gate(
     }
     let dry_run = how.dry_run;
     request.extensions_mut().insert(how);
-    repeat::once(&gate.app, asked, request, dry_run, next).await
+    let preference = Preference::of(request.headers());
+    let response = repeat::once(&gate.app, asked, request, dry_run, next).await;
+    preference.hold_written(&gate.app, response).await
 }
 
 /// What of a request the gate looks at.

@@ -14,11 +14,9 @@ use crate::domain::federation::preset::GOOGLE_ISSUER;
 use crate::domain::federation::settings::{ClaimNames, Core, Signals, Unfit};
 use crate::domain::federation::{ClientAuth, Preset, SignInSettings};
 use crate::flows::federation::callback;
+use crate::flows::federation::set_up::{LONGEST_SECRET, is_secret};
 use crate::kernel::secret::Secret;
 use crate::store::federation::upstreams::SignIn;
-
-/// The longest secret that a provider gives, in characters.
-const LONGEST_SECRET: usize = 1024;
 
 /// Which claims become what here. A dot leads into an object (`realm_access.roles`), but for names that are addresses.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -306,8 +304,7 @@ fn secret(field: &'static str, sent: Option<&str>, is_used: bool) -> Result<Opti
     if !is_used {
         return Err(Problem::invalid(field, "Nothing here makes use of it; leave it out."));
     }
-    let fits = (1..=LONGEST_SECRET).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if !fits {
+    if !is_secret(text) {
         return Err(Problem::invalid(field, format!("Give it as the provider did: 1 to {LONGEST_SECRET} characters.")));
     }
     Ok(Some(Secret::presented(text)))

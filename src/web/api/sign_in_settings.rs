@@ -27,10 +27,10 @@ use super::write::{self, Plan, Written};
 use crate::app::App;
 use crate::domain::change::{Change, Receipt};
 use crate::domain::connection::ConnectionState;
-use crate::domain::federation::{ClientAuth, NewSignIn, SignInSettings, Stage};
-use crate::flows::federation::{KEY, POLL_TOKEN, SECRET, trial};
+use crate::domain::federation::Stage;
+use crate::flows::federation::set_up::{SetUp, read_issuer};
+use crate::flows::federation::trial;
 use crate::kernel::id::{ConnectionId, OrgId};
-use crate::outside::upstream::{UpstreamError, make_key};
 use crate::store::db::Conn;
 use crate::store::federation::upstreams::{self, SignIn};
 
@@ -97,49 +97,22 @@ struct Put {
     app: App,
     org: OrgId,
     connection: ConnectionId,
-    settings: SignInSettings,
-    secret: Option<Vec<u8>>,
-    poll_token: Option<Vec<u8>>,
-    /// A key that is taken where there is none yet: sealed, and its public half.
-    key: Option<(Vec<u8>, String)>,
+    set_up: SetUp,
 }
 
 impl Put {
     fn of(app: &App, org: OrgId, connection: ConnectionId, body: &SignInPut) -> Result<Self, Problem> {
         let settings = body.settings()?;
-        let (secret, poll_token) = body.secrets(&settings)?;
-        let seal = |purpose: &str, bytes: &[u8]| app.sealer.seal(purpose, connection.as_str(), bytes);
-        let key = (settings.core.client_auth == ClientAuth::PrivateKeyJwt).then(|| {
-            let made = make_key();
-            (seal(KEY, &made.private_pkcs8), made.public_jwk)
-        });
-        Ok(Self {
-            secret: secret.map(|secret| seal(SECRET, secret.expose().as_bytes())),
-            poll_token: poll_token.map(|token| seal(POLL_TOKEN, token.expose().as_bytes())),
-            key,
-            app: app.clone(),
-            org,
-            connection,
-            settings,
-        })
+        let secrets = body.secrets(&settings)?;
+        let set_up = SetUp::of(app, (org.clone(), connection.clone()), settings, secrets);
+        Ok(Self { app: app.clone(), org, connection, set_up })
     }
 
     async fn plan(&self, conn: &mut Conn) -> Result<Plan, Problem> {
         standing(conn, &self.org, self.connection.as_str()).await?;
         let before = upstreams::find(conn, &self.org, &self.connection).await?;
         let tag = before.as_ref().map(|before| tag::of(&show(&self.app, before))).unwrap_or_default();
-        let has_key = before.is_some_and(|before| before.public_key.is_some());
-        let (sealed_key, public_key) = self.key.clone().filter(|_| !has_key).unzip();
-        let new = NewSignIn {
-            connection: self.connection.clone(),
-            org: self.org.clone(),
-            settings: self.settings.clone(),
-            sealed_secret: self.secret.clone(),
-            sealed_key,
-            public_key,
-            sealed_poll_token: self.poll_token.clone(),
-        };
-        Ok((tag, vec![Change::PutSignIn(Box::new(new))]))
+        Ok((tag, vec![self.set_up.change(before.as_ref())]))
     }
 }
 
@@ -149,21 +122,6 @@ async fn send(app: &App, asked: &Asked, how: &How, put: &Arc<Put>) -> Result<Rec
         Box::pin(async move { put.plan(conn).await })
     })
     .await
-}
-
-/// Reads what an issuer says of itself.
-async fn read_issuer(app: &App, issuer: &str) -> Result<(), Problem> {
-    let place = "its address with /.well-known/openid-configuration behind it";
-    let reason = match app.upstream.discover(issuer).await {
-        Ok(_) => return Ok(()),
-        Err(UpstreamError::BadDiscovery(why)) => format!("What the provider says of itself can't be used: {why}."),
-        Err(UpstreamError::NotVerified(why)) => format!("What the provider says of itself does not hold: {why}."),
-        Err(UpstreamError::TooLarge) => format!("What stands at {place} is larger than is read."),
-        Err(UpstreamError::Unreachable | UpstreamError::Refused(_)) => {
-            format!("No provider answers there: nothing that can be read stands at {place}.")
-        }
-    };
-    Err(Problem::invalid("issuer", reason))
 }
 
 /// Sets a connection's sign-in up, or anew: the whole of it. An issuer that is new is read first, and refused if it can't
@@ -184,12 +142,12 @@ async fn put(
     let before = upstreams::find(&mut conn, &org, &connection).await?;
     drop(conn);
     let put = Arc::new(Put::of(&app, org.clone(), connection.clone(), &body)?);
-    let issuer = &put.settings.core.issuer;
-    if !how.dry_run && before.is_none_or(|before| before.settings.core.issuer != *issuer) {
+    let issuer = put.set_up.issuer();
+    if !how.dry_run && before.is_none_or(|before| before.settings.core.issuer != issuer) {
         let rehearsal = How { dry_run: true, ..how.clone() };
         // What the door refuses, it refuses and records below.
         if send(&app, &asked, &rehearsal, &put).await.is_ok() {
-            read_issuer(&app, issuer).await?;
+            read_issuer(&app, issuer).await.map_err(|reason| Problem::invalid("issuer", reason))?;
         }
     }
     let receipt = send(&app, &asked, &how, &put).await?;

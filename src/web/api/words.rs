@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use crate::domain::access::difference::Held;
 use crate::domain::access::{Role, Scope, Verdict, Window};
-use crate::domain::change::{MemberReceipt, Receipt};
+use crate::domain::change::{MemberReceipt, Receipt, Told};
 use crate::kernel::id::ProjectId;
 use crate::kernel::time::UnixMillis;
 
@@ -221,6 +221,15 @@ pub struct ToldBody {
     pub client_id: String,
     /// How many logout tokens it is sent.
     pub logout_tokens: u64,
+    /// How many security events its streams get.
+    pub security_events: u64,
+}
+
+impl From<&Told> for ToldBody {
+    fn from(told: &Told) -> Self {
+        let Told { client_id, logout_tokens, security_events } = told;
+        Self { client_id: client_id.clone(), logout_tokens: *logout_tokens, security_events: *security_events }
+    }
 }
 
 /// What a change did.
@@ -263,11 +272,7 @@ impl ReceiptBody {
                 token_families: receipt.ended.token_families,
                 access_keys: receipt.ended.access_keys,
             },
-            told: receipt
-                .told
-                .iter()
-                .map(|told| ToldBody { client_id: told.client_id.clone(), logout_tokens: told.logout_tokens })
-                .collect(),
+            told: receipt.told.iter().map(Into::into).collect(),
         }
     }
 }

@@ -16,6 +16,10 @@ use axum::response::Response;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormAction(pub String);
 
+/// Put into a page's response extensions: the origins of what it loads in frames. Without it a page frames nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frames(pub Vec<String>);
+
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' https:; \
                       base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
@@ -31,6 +35,7 @@ static OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-
 /// Sets the headers of an answer; `https` says whether browsers reach us by it.
 pub(super) fn set(response: &mut Response, https: bool) {
     let form_action = response.extensions_mut().remove::<FormAction>();
+    let frames = response.extensions_mut().remove::<Frames>();
     let is_page = is_html(response.headers());
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF.clone());
@@ -39,7 +44,7 @@ pub(super) fn set(response: &mut Response, https: bool) {
     }
     keep_from_caches(headers);
     if is_page {
-        page(headers, form_action.as_ref());
+        page(headers, form_action.as_ref(), frames.as_ref());
     }
 }
 
@@ -51,8 +56,11 @@ fn keep_from_caches(headers: &mut HeaderMap) {
     }
 }
 
-fn page(headers: &mut HeaderMap, form_action: Option<&FormAction>) {
-    headers.entry(CONTENT_SECURITY_POLICY).or_insert_with(|| policy(form_action));
+fn page(headers: &mut HeaderMap, form_action: Option<&FormAction>, frames: Option<&Frames>) {
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert_with(|| match frames {
+        Some(frames) => framing(policy(form_action), frames),
+        None => policy(form_action),
+    });
     headers.entry(REFERRER_POLICY).or_insert_with(|| SAME_ORIGIN.clone());
     headers.insert(&OPENER_POLICY, SAME_ORIGIN.clone());
     headers.insert(X_FRAME_OPTIONS, DENY.clone());
@@ -63,6 +71,18 @@ fn policy(form_action: Option<&FormAction>) -> HeaderValue {
         .filter(|FormAction(origin)| is_source(origin))
         .and_then(|FormAction(origin)| HeaderValue::try_from(format!("{POLICY} {origin}")).ok())
         .unwrap_or_else(|| PAGE_POLICY.clone())
+}
+
+/// The policy of a page that loads something in frames: from those origins, and from nowhere else.
+fn framing(policy: HeaderValue, Frames(origins): &Frames) -> HeaderValue {
+    let mut sources: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| is_source(origin)).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let text = policy.to_str().unwrap_or(POLICY);
+    match HeaderValue::try_from(format!("{text}; frame-src {}", sources.join(" "))) {
+        Ok(framing) if !sources.is_empty() => framing,
+        _ => policy,
+    }
 }
 
 /// Whether a text is one source of a policy and nothing more: no second source, no second directive, no keyword.
@@ -118,6 +138,19 @@ mod tests {
         ] {
             assert_eq!(policy(bad), POLICY, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_page_frames_the_origins_that_it_was_given_and_no_others() {
+        let policy = |origins: &[&str]| {
+            let mut response = Html("<iframe>").into_response();
+            response.extensions_mut().insert(Frames(origins.iter().map(|origin| (*origin).to_owned()).collect()));
+            set(&mut response, false);
+            header(&response, CONTENT_SECURITY_POLICY).unwrap().to_owned()
+        };
+        let two = policy(&["https://b.test", "https://a.test:8443", "https://b.test", "https://c.test; script-src *"]);
+        assert_eq!(two, format!("{POLICY}; frame-src https://a.test:8443 https://b.test"));
+        assert_eq!((policy(&[]), policy(&["*"])), (POLICY.to_owned(), POLICY.to_owned()));
     }
 
     #[test]

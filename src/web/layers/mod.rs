@@ -26,8 +26,9 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
-pub use self::headers::FormAction;
+pub use self::headers::{FormAction, Frames};
 use self::host::Hosts;
 use self::limits::Bounds;
 pub use self::peer::ClientIp;
@@ -36,6 +37,8 @@ pub use self::trace::RequestId;
 use self::trace::{RequestIds, RouteMetrics};
 use crate::config::Config;
 use crate::config::network::Network;
+#[cfg(feature = "otel")]
+use crate::outside::traces;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -130,9 +133,15 @@ where
         let begun = Instant::now();
         let route = self.route.clone();
         let rules = &route.rules;
-        route.metrics.get_or_init(|| RouteMetrics::of(&request));
+        let metrics = route.metrics.get_or_init(|| RouteMetrics::of(&request));
         let arrival = Arrival { client: peer::client(&request, &rules.proxies), id: rules.ids.next() };
-        let (tongue, refused) = (Tongue::at(request.uri()), rules.refuse(&request));
+        let span = metrics.span(request.method(), arrival.id);
+        // Anybody may send the header; whoever may decide what is traced stands in the settings.
+        #[cfg(feature = "otel")]
+        if !span.is_disabled() && peer::came_by_proxy(&request, &rules.proxies) {
+            traces::continue_from(&span, request.headers());
+        }
+        let (tongue, refused) = (Tongue::of(&request), rules.refuse(&request));
         request.extensions_mut().insert(arrival);
         let work = if let Some(status) = refused {
             Work::Refused(status)
@@ -143,7 +152,11 @@ where
             let fresh = self.inner.clone();
             Work::Partial(Box::new((std::mem::replace(&mut self.inner, fresh), request)))
         };
-        Box::pin(async move { Ok(route.answer(arrival.id, begun, tongue, work).await) })
+        Box::pin(async move {
+            let response = route.answer(arrival.id, begun, tongue, work).instrument(span.clone()).await;
+            trace::answered(&span, response.status());
+            Ok(response)
+        })
     }
 }
 

@@ -35,6 +35,13 @@ pub(super) fn client(request: &Request, trusted: &[Network]) -> IpAddr {
     if is_trusted(peer, trusted) { beyond_proxies(peer, request.headers(), trusted) } else { peer }
 }
 
+/// Whether a request's connection comes from a proxy that the settings trust.
+#[cfg(feature = "otel")]
+pub(super) fn came_by_proxy(request: &Request, trusted: &[Network]) -> bool {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(NOWHERE, |info| info.0.ip().to_canonical());
+    is_trusted(peer, trusted)
+}
+
 fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }

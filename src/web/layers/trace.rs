@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use metrics::{Counter, Histogram, counter, histogram};
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::Arrival;
 
@@ -79,6 +81,23 @@ impl RouteMetrics {
         }
     }
 
+    /// The span of a request, for whoever collects traces: the route's pattern, never the path or a query, for those
+    /// may hold a token.
+    pub(super) fn span(&self, method: &Method, id: RequestId) -> Span {
+        let method = known(method);
+        tracing::info_span!(
+            target: "muster::trace",
+            "request",
+            otel.kind = "server",
+            otel.name = %format_args!("{method} {}", self.route),
+            otel.status_code = Empty,
+            http.request.method = method,
+            http.route = %self.route,
+            http.response.status_code = Empty,
+            request.id = %id,
+        )
+    }
+
     /// Counts an answer.
     pub(super) fn record(&self, id: RequestId, status: StatusCode, took: Duration) {
         let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
@@ -111,6 +130,23 @@ impl RouteMetrics {
     }
 }
 
+/// A method by its name; whatever a client makes up has one name in all.
+fn known(method: &Method) -> &'static str {
+    const ALL: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    ALL.into_iter().find(|name| *name == method.as_str()).unwrap_or("_OTHER")
+}
+
+/// Notes in a request's span what was answered.
+pub(super) fn answered(span: &Span, status: StatusCode) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "error");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
@@ -132,6 +168,12 @@ mod tests {
         for status in [100, 200, 303, 404, 599, 999] {
             metrics.record(RequestId::default(), StatusCode::from_u16(status).unwrap(), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn a_method_that_a_client_makes_up_has_no_name_of_its_own() {
+        assert_eq!(known(&Method::PATCH), "PATCH");
+        assert_eq!(known(&Method::from_bytes(b"SECRET").unwrap()), "_OTHER");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! `GET /end_session` and `POST /end_session` (RP-Initiated Logout 1.0): with a good hint of the signed-in person at
-//! once, else after a question; to a registered address only, and only with a good hint.
+//! once, else after a question; to a registered address only, and only with a good hint. Applications that ask for it are
+//! told by the browser itself (Front-Channel Logout 1.0), in frames of the last page.
 
 use std::sync::Arc;
 
@@ -13,13 +14,13 @@ use super::reply;
 use crate::app::App;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::params::Params;
-use crate::domain::oidc::id_token;
+use crate::domain::oidc::{frontchannel_logout, id_token};
 use crate::flows::accept_token::text;
 use crate::flows::{find_application, sign_out};
 use crate::outside::keyring::TokenError;
 use crate::web::extract::browser::Browser;
 use crate::web::extract::caller;
-use crate::web::layers::FormAction;
+use crate::web::layers::{FormAction, Frames};
 use crate::web::pages::view::{SignOutPage, SignedOutPage};
 use crate::web::pages::{error, page};
 
@@ -73,7 +74,7 @@ async fn begin(app: &App, browser: Browser, params: &Params) -> Response {
     let asked = Asked { application: hint.as_ref().map(|hint| hint.application.name.clone()), return_to };
     let user = browser.facts.as_ref().map(|facts| facts.user.as_str().to_owned());
     match (user, hint) {
-        (None, _) => done(&browser, &asked),
+        (None, _) => done(&browser, &asked, Vec::new()),
         (Some(user), Some(hint)) if hint.sub == user => act(app, browser, &asked).await,
         (Some(_), _) => question(&browser, &asked),
     }
@@ -154,18 +155,33 @@ pub async fn confirm(State(app): State<App>, browser: Browser, headers: HeaderMa
 }
 
 async fn act(app: &App, mut browser: Browser, asked: &Asked) -> Response {
-    if let Some(facts) = &browser.facts
-        && let Err(error) = sign_out::sign_out(app, &facts.id).await
-    {
-        return browser.answer(error::of_fault(error.into()));
+    let mut frames = Vec::new();
+    if let Some(facts) = &browser.facts {
+        match sign_out::here(app, &facts.id).await {
+            Ok(done) => frames = done.frames,
+            Err(error) => return browser.answer(error::of_fault(error.into())),
+        }
     }
     browser.forget().await;
-    done(&browser, asked)
+    done(&browser, asked, frames)
 }
 
-fn done(browser: &Browser, asked: &Asked) -> Response {
-    browser.answer(match &asked.return_to {
-        Some(to) => reply::see_other(to),
-        None => page(StatusCode::OK, &SignedOutPage { return_to: None }),
-    })
+/// Where it ends. What the browser has to load it loads on our page, and goes on from there.
+fn done(browser: &Browser, asked: &Asked, frames: Vec<String>) -> Response {
+    if frames.is_empty()
+        && let Some(to) = &asked.return_to
+    {
+        return browser.answer(reply::see_other(to));
+    }
+    let origins = Frames(frames.iter().filter_map(|frame| frontchannel_logout::origin(frame)).collect());
+    let return_to = asked.return_to.clone().map(|to| (host_of(&to), to));
+    let mut response = page(StatusCode::OK, &SignedOutPage { return_to, refresh: asked.return_to.clone(), frames });
+    response.extensions_mut().insert(origins);
+    browser.answer(response)
+}
+
+/// How people call the place that an address leads to.
+fn host_of(to: &str) -> String {
+    let host = url::Url::parse(to).ok().and_then(|url| url.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| "the application".to_owned())
 }

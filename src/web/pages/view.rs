@@ -14,6 +14,7 @@ pub mod passwords;
 
 pub mod account;
 pub mod groups;
+pub mod identity_providers;
 pub mod invitations;
 pub mod person;
 pub mod upstream;
@@ -198,6 +199,10 @@ pub struct SignOutPage {
 pub struct SignedOutPage {
     /// Label and verified URL of the way on.
     pub return_to: Option<(String, String)>,
+    /// Where the browser goes by itself after two seconds.
+    pub refresh: Option<String>,
+    /// What it loads meanwhile, each in a frame that nobody sees.
+    pub frames: Vec<String>,
 }
 
 /// What went wrong and what to do, for a person.

@@ -16,6 +16,7 @@ const administrators = [
   ['bulk', 'people/bulk', '#bulk-preview'],
   ['invite', 'people/invite', '#invite-review'],
   ['invitations', 'invitations'],
+  ['identity-providers', 'identity-providers', '#provider-create'],
 ];
 
 async function looksAt(visitor, name, path, button) {

@@ -193,6 +193,27 @@ async function triesOut(chromium) {
   assert.ok(await visitor.has('#login-form'), 'a trial signs nobody in');
 }
 
+/** The console's pages of a connection that people come through, as its administrator meets them. */
+async function setsUp(chromium) {
+  const { slug, connection } = there.optional;
+  const visitor = await chromium.person('an administrator of connections', { scripts: false });
+  const list = `${issuer}/o/${slug}/admin/identity-providers`;
+  await visitor.open(list);
+  await signInByKeyboard(visitor, { username: required('ADMIN_USERNAME'), password: required('PASSWORD') });
+  const pages = [
+    ['providers', ''],
+    ['provider', `/${connection}`],
+    ['provider-sign-in', `/${connection}/sign-in`],
+    ['provider-mapping', `/${connection}/mapping`],
+    ['provider-sign-ins', `/${connection}/sign-ins`],
+  ];
+  for (const [name, path] of pages) {
+    await visitor.open(`${list}${path}`);
+    assert.equal(visitor.status, 200, path);
+    await look(visitor, name);
+  }
+}
+
 await report(async () => {
   const given = process.argv[2];
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'federation-')));
@@ -204,6 +225,7 @@ await report(async () => {
     const refused = await step('reads why nobody came through', () => refusals(chromium));
     await step('links and unlinks', () => linksAndUnlinks(chromium));
     await step('tries sign-ins out', () => triesOut(chromium));
+    await step('sets a connection up', () => setsUp(chromium));
     await step('no page had a fault', async () => assert.deepEqual(await chromium.settled(), []));
     return { client: `Chromium ${chromium.browser.version()}`, refused, pages: seen, pictures: chromium.pictures.length };
   } catch (error) {

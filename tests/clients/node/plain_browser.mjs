@@ -149,14 +149,17 @@ export class PlainBrowser {
       const [pair, ...rest] = line.split(';').map((part) => part.trim());
       const [name, value] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
       const flags = Object.fromEntries(rest.map((part) => [part.split('=')[0].toLowerCase(), part.split('=')[1] ?? '']));
+      const key = `${url.host} ${name}`;
+      const gone = Number(flags['max-age'] ?? 1) <= 0 || Date.parse(flags.expires ?? '9999-01-01') <= Date.now();
+      if (gone) {
+        this.#cookies.delete(key); // whatever else is said of it
+        continue;
+      }
       assert.ok('httponly' in flags, `the cookie ${name} is open to scripts`);
       assert.ok(['lax', 'strict'].includes(flags.samesite?.toLowerCase()), `the cookie ${name} says no SameSite`);
       assert.ok(!('secure' in flags) || url.protocol === 'https:', `a browser drops the Secure cookie ${name} over http`);
       assert.equal('secure' in flags, url.protocol === 'https:', `the cookie ${name} may leave over http`);
-      const key = `${url.host} ${name}`;
-      const gone = Number(flags['max-age'] ?? 1) <= 0 || Date.parse(flags.expires ?? '9999-01-01') <= Date.now();
-      if (gone) this.#cookies.delete(key);
-      else this.#cookies.set(key, { host: url.host, name, value, path: flags.path ?? '/' });
+      this.#cookies.set(key, { host: url.host, name, value, path: flags.path ?? '/' });
     }
   }
 }

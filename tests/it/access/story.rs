@@ -163,7 +163,7 @@ impl Teller<'_> {
         let receivers = self.scene.receivers();
         let told: Vec<Told> = counts
             .into_iter()
-            .map(|(id, logout_tokens)| Told { client_id: receivers[id].clone(), logout_tokens })
+            .map(|(id, logout_tokens)| Told { client_id: receivers[id].clone(), logout_tokens, security_events: 0 })
             .collect();
         prop_assert_eq!(&accepted.receipt.told, &told);
         Ok(())

@@ -168,6 +168,10 @@ fn declared_outcome(actor: &Actor, route: &Declared) -> Option<Outcome> {
     if route.path.contains("{organisation}") || route.path.ends_with("/me/identities/{identity}") {
         return Some(Outcome::Hidden);
     }
+    // Found by its id alone, a change is there for those who may read the record, and for nobody else.
+    if route.path == "/api/v1/changes/{change}" {
+        return Some(if actor.may("audit.read") { Outcome::Yes } else { Outcome::Hidden });
+    }
     let (reads, all) = (route.method == "GET", actor.administers_all());
     let allowed = match route.rule.needs {
         Needs::Caller => true,

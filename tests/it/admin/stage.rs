@@ -11,10 +11,11 @@ use muster::flows::access_key::mint;
 use muster::flows::change_access::change_access;
 use muster::flows::federation::SECRET;
 use muster::flows::invitations::{MailFate, note_mail};
-use muster::kernel::id::{AccessKeyId, BindingId, ConnectionId, IdentityId, MembershipId, UserId};
+use muster::kernel::id::{AccessKeyId, AlertId, BindingId, ConnectionId, IdentityId, MembershipId, OutboxId, UserId};
 use muster::kernel::secret::Secret;
 use muster::kernel::time::{DAY, MINUTE, SECOND};
 use muster::store::federation::upstreams;
+use muster::store::outbox::{self, Message, NewRow};
 use reqwest::Method;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -87,6 +88,7 @@ impl Stage {
             ids,
         };
         stage.make_access().await;
+        stage.make_delivery(site).await;
         stage.make_people_who_wait(site).await;
         stage.make_tools().await;
         stage.make_connections(site).await;
@@ -108,6 +110,18 @@ impl Stage {
         self.ids.insert("role", id_of(&self.olga.post("/roles", clerk).await));
         let starter = json!({ "name": "Starter", "roles": [{ "role": "org.reader" }] });
         self.ids.insert("bundle", id_of(&self.olga.post("/bundles", starter).await));
+    }
+
+    /// Something that the change has to tell, to nobody that is there.
+    async fn make_delivery(&mut self, site: &Site) {
+        let message = Message::Webhook { event: json!({ "org": self.org.id }) };
+        let change = Some(self.id("change").parse().unwrap());
+        let row = NewRow { id: OutboxId::fresh(), receiver: AlertId::fresh().into_string(), change, message };
+        self.ids.insert("delivery", row.id.to_string());
+        let now = site.now();
+        let written: Result<(), sqlx::Error> =
+            site.db.write(move |tx| Box::pin(async move { outbox::put(tx, &row, now).await })).await;
+        written.unwrap();
     }
 
     /// An invitation whose mail has arrived, and somebody who was registered and waits for a first link.

@@ -110,7 +110,7 @@ async fn a_real_browser_comes_through_providers_by_keyboard_without_scripts_and_
         let mut script = Command::new("node");
         script.arg(folder.join("node/federation.mjs")).arg(site.place.folder().join("pictures"));
         script.env("MUSTER_ISSUER", &site.at.issuer).env("FEDERATION", there.to_string());
-        script.env("USERNAME", "ana").env("PASSWORD", PASSWORD);
+        script.env("USERNAME", "ana").env("PASSWORD", PASSWORD).env("ADMIN_USERNAME", "olga");
         let facts = facts(script).await;
         let refused = [
             "refused_upstream",
@@ -124,7 +124,7 @@ async fn a_real_browser_comes_through_providers_by_keyboard_without_scripts_and_
         assert_eq!(facts["refused"], json!(refused), "{facts}");
         let pages = facts["pages"].as_array().expect("the pages that were looked at").len();
         assert_eq!(facts["pictures"], json!(pages * 4), "two schemes, two widths: {facts}");
-        assert_eq!(pages, 24, "{facts}");
+        assert_eq!(pages, 29, "{facts}");
     })
     .await;
 }

@@ -3,6 +3,7 @@
 mod api;
 mod demo;
 mod federation;
+mod logout;
 mod scim;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
-//! The console's pages about people and groups, as administrators walk through them without scripts.
+//! The console's pages about people, groups and identity providers, as administrators walk through them without scripts.
 
 mod groups;
+mod identity_providers;
 mod keys;
 mod people;

@@ -41,6 +41,8 @@ const MEMBERS: &[&str] = &[
     "authorization_response_iss_parameter_supported",
     "backchannel_logout_supported",
     "backchannel_logout_session_supported",
+    "frontchannel_logout_supported",
+    "frontchannel_logout_session_supported",
     "service_documentation",
 ];
 
@@ -74,6 +76,8 @@ async fn the_discovery_document_says_what_there_is_and_nothing_else() {
             "authorization_response_iss_parameter_supported",
             "backchannel_logout_supported",
             "backchannel_logout_session_supported",
+            "frontchannel_logout_supported",
+            "frontchannel_logout_session_supported",
         ] {
             assert_eq!(document[name], true, "{name}");
         }

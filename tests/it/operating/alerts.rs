@@ -275,7 +275,8 @@ async fn a_rule_that_names_nobody_queues_a_mail_for_everyone_who_administers_ale
         let (due, now) = (outbox::next_due(&mut conn).await.unwrap(), world.now());
         assert!(due.calls.is_none() && due.mail.is_some_and(|at| at <= now));
         drop(conn);
-        let lease = async |which| outbox::lease(&world.db, which, 128, now, now.plus(MINUTE)).await.unwrap().len();
+        let claim = |which| outbox::Claim { which, count: 128, without: Vec::new(), until: now.plus(MINUTE) };
+        let lease = async |which| outbox::lease(&world.db, claim(which), now).await.unwrap().len();
         // With the two that the new owner and the suspended member are sent.
         assert_eq!((lease(outbox::Which::Calls).await, lease(outbox::Which::Mail).await), (0, 5));
     })

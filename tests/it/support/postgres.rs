@@ -124,7 +124,7 @@ async fn start() -> Option<Server> {
 }
 
 /// The folder of the newest installed server's programs.
-fn binaries() -> Option<PathBuf> {
+pub fn binaries() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path());
     let number = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
     versions.filter(|path| path.join("bin/initdb").exists()).max_by_key(number).map(|path| path.join("bin"))

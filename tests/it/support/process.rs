@@ -57,6 +57,14 @@ impl Serving {
         self.child.id().expect("it runs")
     }
 
+    /// Asks it to go (SIGTERM) and waits until it has gone, in good order.
+    pub async fn stop(mut self) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().await;
+        assert!(asked.expect("kill runs").success());
+        let ended = timeout(Duration::from_secs(60), self.child.wait()).await.expect("it ends").expect("it ran");
+        assert!(ended.success(), "the server stopped with {ended}");
+    }
+
     /// Kills it as a power cut would: SIGKILL.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it runs");
@@ -87,6 +95,16 @@ impl Installation {
     pub async fn world(&self) -> World {
         let config = config(&self.at.issuer, &self.folder.join("data"), self.place.url());
         World::over(Arc::clone(&self.place), config, Hands::running()).await
+    }
+
+    /// Where its files are.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The database's URL, if it is a server's.
+    pub fn database_url(&self) -> Option<String> {
+        self.place.url()
     }
 
     /// Where what the server logs is written.

@@ -12,7 +12,7 @@ use muster::app::{App, Parts};
 use muster::config::http::Http;
 use muster::config::passwords::Passwords;
 use muster::config::registration::Registration;
-use muster::config::{Config, database, dns, keys, log, mail, outbound, scim, sessions, sms, tokens};
+use muster::config::{Config, database, dns, keys, log, mail, outbound, scim, sessions, sms, telemetry, tokens};
 use muster::domain::change::{Actor, Change, Mode, NewUser, Receipt};
 use muster::domain::keys::Alg;
 use muster::domain::oidc::claims::Profile;
@@ -136,6 +136,7 @@ pub fn config(issuer: &str, folder: &Path, url: Option<String>) -> Config {
         mail: mail::Mail::default(),
         sms: sms::Sms::default(),
         log: log::Log::default(),
+        telemetry: telemetry::Telemetry::default(),
     }
 }
 

@@ -97,6 +97,13 @@ const CHANGE: Noun = Noun {
             ],
         )
         .named("deliveries"),
+        write(
+            "retry",
+            Post,
+            "orgs/{org}/changes/{change}/deliveries/{delivery}/retry",
+            "Try a delivery now that was given up, or waits for its next attempt",
+            &[],
+        ),
     ],
 };
 

@@ -3,7 +3,7 @@
 use super::super::verb::{Column, Confirm, Field, Kind, Noun, field, filter, list, show, write};
 use crate::outside::api_client::Act::{Delete, Patch, Post};
 
-pub const NOUNS: &[Noun] = &[APP, KEY, SERVICE_ACCOUNT];
+pub const NOUNS: &[Noun] = &[APP, STREAM, KEY, SERVICE_ACCOUNT];
 
 const REGISTRATION: &[Field] = &[
     field("client-id", Kind::Text, "Its client id"),
@@ -49,6 +49,26 @@ const APP: Noun = Noun {
         ),
         write("end-old-secret", Delete, "orgs/{org}/applications/{application}/secrets/old", "Refuse the old one", &[]),
     ],
+};
+
+const STREAM: Noun = Noun {
+    name: "stream",
+    about: "Streams of security events, which applications keep themselves",
+    verbs: &[list(
+        "orgs/{org}/streams",
+        "The streams of the organisation's applications",
+        &[],
+        &[
+            Column("ID", "id"),
+            Column("CLIENT ID", "client_id"),
+            Column("EVENTS", "events"),
+            Column("DELIVERY", "delivery"),
+            Column("HOST", "endpoint_host"),
+            Column("STATUS", "status"),
+            Column("WAITING", "waiting"),
+            Column("LAST SENT", "last_sent_at"),
+        ],
+    )],
 };
 
 const KEYS: &[Column] = &[

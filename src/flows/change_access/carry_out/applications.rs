@@ -86,7 +86,7 @@ pub(super) async fn application(
             if applications::find(edit.conn(), application).await?.is_none() {
                 return Err(Refusal::NotFound(format!("application {application}")));
             }
-            applications::remove(edit.tx(), application).await?;
+            applications::remove(edit.tx(), application, at).await?;
             Ok(true)
         }
         _ => Err(unknown()),

@@ -1,9 +1,9 @@
 //! `GET /o/{slug}/admin/groups`: the groups of an organisation, searched and paged here, with where each comes from.
 
-mod impact;
+pub(super) mod impact;
 pub mod members;
 mod named;
-mod place;
+pub(super) mod place;
 pub mod removal;
 pub mod roles;
 pub mod settings;

@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod download;
 mod form;
 pub mod groups;
+pub mod identity_providers;
 pub mod invitations;
 pub mod invite;
 mod invitees;

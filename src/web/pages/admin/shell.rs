@@ -87,6 +87,7 @@ macro_rules! entrances {
 }
 
 pub mod of_groups;
+pub mod of_providers;
 
 /// An administrator's place in one organisation.
 pub struct Desk {
@@ -196,6 +197,7 @@ impl Desk {
             may_see: self.may("users.read"),
             may_see_groups: self.may("groups.read"),
             may_see_keys: of_groups::sees_keys(self),
+            may_see_providers: of_providers::sees(self),
             may_invite: self.may("users.invite"),
             trail: trail.iter().map(|(text, page)| ((*text).to_owned(), self.path(page))).collect(),
         }

@@ -104,6 +104,8 @@ pub struct Lock {
     pub name: String,
     /// Where its administrators change things; empty where nobody said so.
     pub admin_url: String,
+    /// The page of its mapping, for whoever may open it.
+    pub mapping: Option<String>,
     /// When it was heard last.
     pub last_sync: Option<Moment>,
 }

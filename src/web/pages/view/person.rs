@@ -24,6 +24,8 @@ pub struct Keeper {
     pub name: String,
     /// Where its administrators change things, if that is said and is a web page.
     pub admin_url: Option<String>,
+    /// The page of its mapping, for whoever may open it.
+    pub mapping: Option<String>,
     /// When it was heard of last.
     pub last_sync: Option<Moment>,
 }

@@ -81,7 +81,7 @@ fn every_page() -> Vec<String> {
             .render_page(),
         consent().render_page(),
         SignOutPage { csrf: text(), request: text(), user: Some(text()), application: Some(text()) }.render_page(),
-        SignedOutPage { return_to: Some((text(), text())) }.render_page(),
+        SignedOutPage { return_to: Some((text(), text())), refresh: Some(text()), frames: vec![text()] }.render_page(),
         ErrorPage { title: text(), message: text(), code: Some(text()), trace: Some(text()), status: 400 }
             .render_page(),
         form_post().render_page(),
@@ -139,7 +139,9 @@ fn the_sign_in_form_keeps_the_ids_that_machines_rely_on() {
     );
     let leaving = SignOutPage { csrf: String::new(), request: String::new(), user: None, application: None };
     has(&leaving.render_page(), &["action=\"/end_session/confirm\"", "id=\"logout-confirm\""]);
-    has(&SignedOutPage { return_to: None }.render_page(), &["You have been signed out"]);
+    let left = SignedOutPage { return_to: None, refresh: None, frames: Vec::new() }.render_page();
+    has(&left, &["You have been signed out"]);
+    assert!(!left.contains("iframe") && !left.contains("http-equiv"));
 }
 
 #[test]

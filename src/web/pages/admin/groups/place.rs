@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::domain::change::{Change, Mode, Receipt};
+use crate::domain::connection::ConnectionState;
 use crate::domain::source::Source;
 use crate::flows::change_access::{Refusal, change_access_from};
 use crate::kernel::id::{ConnectionId, GroupId};
@@ -13,6 +14,7 @@ use crate::store::{connections, orgs};
 use crate::web::oidc::reply;
 use crate::web::pages::admin::moments::moment;
 use crate::web::pages::admin::shell::Desk;
+use crate::web::pages::admin::shell::of_providers::mapping_page;
 use crate::web::pages::error;
 use crate::web::pages::view::Page;
 use crate::web::pages::view::admin::{Choice, Here, Shell};
@@ -48,7 +50,7 @@ impl Place {
         };
         let members = groups::count_members(conn, &group.id).await?;
         let lock = match group.source.connection() {
-            Some(id) => Some(lock(conn, id).await?),
+            Some(id) => Some(lock(conn, desk, id).await?),
             None => None,
         };
         Ok(Some(Self { group, lock, members }))
@@ -122,15 +124,16 @@ pub fn path(group: &GroupId, page: &str) -> String {
     if page.is_empty() { format!("groups/{group}") } else { format!("groups/{group}/{page}") }
 }
 
-async fn lock(conn: &mut Conn, id: &str) -> Result<Lock> {
+async fn lock(conn: &mut Conn, desk: &Desk, id: &str) -> Result<Lock> {
     let found = connections::by_id(conn, &ConnectionId::trusted(id.to_owned())).await?;
     Ok(match found {
         Some(connection) => Lock {
+            mapping: mapping_page(desk, id).filter(|_| connection.state != ConnectionState::Deleted),
             name: connection.name,
             admin_url: connection.settings.admin_url.filter(|url| url.starts_with("https://")).unwrap_or_default(),
             last_sync: connection.last_sync_at.map(moment),
         },
-        None => Lock { name: id.to_owned(), admin_url: String::new(), last_sync: None },
+        None => Lock { name: id.to_owned(), admin_url: String::new(), mapping: None, last_sync: None },
     })
 }
 

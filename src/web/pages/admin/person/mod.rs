@@ -19,8 +19,10 @@ use axum::response::Response;
 use super::form::Form;
 use super::moments::moment;
 use super::people;
+use super::shell::of_providers::mapping_page;
 use super::shell::{Desk, Posted, Viewing};
 use crate::domain::change::Actor;
+use crate::domain::connection::ConnectionState;
 use crate::kernel::id::{ConnectionId, MembershipId};
 use crate::store::db::{Conn, Result};
 use crate::store::people_read::{self, Person};
@@ -264,7 +266,7 @@ async fn frame(conn: &mut Conn, desk: &Desk, person: &Person, tab: Tab, alert: S
         tabs,
         badge: people::standing(is_kept_here, (person.user_state, person.member_state), is_locked),
         keeper: match person.source.connection() {
-            Some(id) => Some(keeper(conn, id).await?),
+            Some(id) => Some(keeper(conn, desk, id).await?),
             None => None,
         },
         notice: if alert.is_empty() { notice(desk) } else { "" },
@@ -273,18 +275,19 @@ async fn frame(conn: &mut Conn, desk: &Desk, person: &Person, tab: Tab, alert: S
 }
 
 /// The connection that keeps an account. One whose row is gone is called by its id.
-async fn keeper(conn: &mut Conn, id: &str) -> Result<Keeper> {
+async fn keeper(conn: &mut Conn, desk: &Desk, id: &str) -> Result<Keeper> {
     let known = match id.parse::<ConnectionId>() {
         Ok(id) => connections::by_id(conn, &id).await?,
         Err(_) => None,
     };
     Ok(match known {
         Some(found) => Keeper {
+            mapping: mapping_page(desk, id).filter(|_| found.state != ConnectionState::Deleted),
             name: found.name,
             admin_url: web_address(found.settings.admin_url.as_deref()).map(str::to_owned),
             last_sync: found.last_sync_at.map(moment),
         },
-        None => Keeper { name: id.to_owned(), admin_url: None, last_sync: None },
+        None => Keeper { name: id.to_owned(), admin_url: None, mapping: None, last_sync: None },
     })
 }
 

@@ -17,6 +17,8 @@ pub enum Here {
     Groups,
     /// The access keys.
     AccessKeys,
+    /// The identity providers, and each of them.
+    IdentityProviders,
 }
 
 /// An entry of the navigation.
@@ -49,6 +51,8 @@ pub struct Shell {
     pub may_see_groups: bool,
     /// Whether every access key may be seen.
     pub may_see_keys: bool,
+    /// Whether identity providers may be seen.
+    pub may_see_providers: bool,
     /// Whether people may be registered and invited.
     pub may_invite: bool,
     /// The pages that lead here, text and path.
@@ -64,6 +68,7 @@ impl Shell {
             (Here::Invitations, "Invitations", "invitations", self.may_see),
             (Here::Groups, "Groups", "groups", self.may_see_groups),
             (Here::AccessKeys, "Access keys", "access-keys", self.may_see_keys),
+            (Here::IdentityProviders, "Identity providers", "identity-providers", self.may_see_providers),
             (Here::Register, "Register a person", "people/register", self.may_invite),
             (Here::Bulk, "Register many", "people/bulk", self.may_invite),
             (Here::Invite, "Invite people", "people/invite", self.may_invite),

@@ -1,6 +1,7 @@
 //! Every page of administrators, rendered with hostile values and read as a machine reads it.
 
 mod groups;
+mod identity_providers;
 
 use super::*;
 use crate::web::pages::view::Page;
@@ -21,6 +22,7 @@ fn shell(may_invite: bool) -> Shell {
         may_see: true,
         may_see_groups: true,
         may_see_keys: true,
+        may_see_providers: true,
         may_invite,
         trail: vec![(text(), text())],
     }

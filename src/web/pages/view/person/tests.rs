@@ -24,6 +24,7 @@ fn shell() -> Shell {
         may_see: true,
         may_see_groups: true,
         may_see_keys: true,
+        may_see_providers: true,
         may_invite: true,
         trail: vec![(text(), text())],
     }
@@ -36,7 +37,12 @@ fn frame() -> Frame {
         word: "Account",
         tabs: vec![TabLink { id: "tab-account", word: "Account", href: text(), here: true }],
         badge: Badge { word: "Active", class: "good" },
-        keeper: Some(Keeper { name: text(), admin_url: Some(text()), last_sync: Some(moment()) }),
+        keeper: Some(Keeper {
+            name: text(),
+            admin_url: Some(text()),
+            mapping: Some(text()),
+            last_sync: Some(moment()),
+        }),
         notice: "Done.",
         alert: text(),
     }

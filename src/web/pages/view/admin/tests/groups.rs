@@ -23,7 +23,7 @@ fn head() -> GroupHead {
         name: text(),
         description: text(),
         source: "SCIM",
-        lock: Some(Lock { name: text(), admin_url: text(), last_sync: Some(moment()) }),
+        lock: Some(Lock { name: text(), admin_url: text(), mapping: Some(text()), last_sync: Some(moment()) }),
         is_system: true,
         members: 2,
         tabs: choices(),
