@@ -10,7 +10,11 @@ DROP INDEX outbox_due;
 CREATE INDEX outbox_due_calls ON outbox (next_at, receiver)
   WHERE state = 'waiting' AND kind <> 'mail' AND kind <> 'security_event';
 CREATE INDEX outbox_due_mail ON outbox (next_at) WHERE state = 'waiting' AND kind = 'mail';
-CREATE INDEX outbox_due_events ON outbox (next_at) WHERE state = 'waiting' AND kind = 'security_event';
+CREATE INDEX outbox_due_events ON outbox (next_at, receiver, id) WHERE state = 'waiting' AND kind = 'security_event';
+-- what waits for a stream, in its order
+CREATE INDEX outbox_stream ON outbox (receiver, id) WHERE state = 'waiting' AND kind = 'security_event';
+-- pruning
+CREATE INDEX outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL;
 -- whether a delivery of a change waits still
 CREATE INDEX outbox_change_waiting ON outbox (change_id) WHERE state = 'waiting';
 -- workers take events in turns: the order within a stream is that of their rows

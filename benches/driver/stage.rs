@@ -306,7 +306,8 @@ impl Boss {
         let found = self.call("GET", &format!("/users?search={user_name}"), None).await?.json()?;
         let rows = found["items"].as_array().cloned().unwrap_or_default();
         let row = rows.iter().find(|row| row["user_name"] == user_name);
-        let id = row.and_then(|row| row["id"].as_str()).with_context(|| format!("nobody is called {user_name}"))?;
+        let id =
+            row.and_then(|row| row["user_id"].as_str()).with_context(|| format!("nobody is called {user_name}"))?;
         Ok(id.to_owned())
     }
 }

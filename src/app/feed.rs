@@ -14,12 +14,14 @@ use tokio::time::{Instant, timeout};
 
 use crate::domain::feed::entry::Numbered;
 use crate::domain::feed::page::Extent;
-use crate::kernel::id::ApplicationId;
+use crate::kernel::id::{ApplicationId, OrgId};
 
 /// So many entries are kept here.
 pub const KEPT: usize = 20_000;
 /// So many readers of one application follow on this node at a time …
 const OF_ONE: usize = 64;
+/// … so many of one organisation's applications together, so that none keeps the others out …
+const OF_ONE_ORG: usize = 256;
 /// … and so many in all.
 const IN_ALL: usize = 1000;
 /// The feed is looked after for so long after somebody followed last.
@@ -49,7 +51,14 @@ pub struct Feed {
     wanted: Notify,
     /// Rung when the end was seen.
     seen: Notify,
-    seats: Mutex<HashMap<ApplicationId, usize>>,
+    seats: Mutex<HashMap<ApplicationId, Taken>>,
+}
+
+/// The places of one application.
+#[derive(Debug)]
+struct Taken {
+    org: Option<OrgId>,
+    count: usize,
 }
 
 #[derive(Debug, Default)]
@@ -92,11 +101,14 @@ impl Feed {
         self.known().extent.clone()
     }
 
-    /// The entries after a number, at most so many; `None` where they are not kept here.
+    /// The entries after a number, at most so many; `None` where they are not kept here. A reader may have been told by
+    /// another node how far the feed is: where that is further than is known here, or another generation's, what is kept
+    /// here is not all that there is.
     #[must_use]
-    pub fn after(&self, number: i64, limit: usize) -> Option<Vec<Numbered>> {
+    pub fn after(&self, extent: &Extent, number: i64, limit: usize) -> Option<Vec<Numbered>> {
         let known = self.known();
-        if known.extent.is_none() || number < known.from {
+        let reaches = |known: &Extent| known.generation == extent.generation && known.head >= extent.head;
+        if !known.extent.as_ref().is_some_and(reaches) || number < known.from {
             return None;
         }
         let begin = known.entries.partition_point(|entry| entry.seq <= number);
@@ -183,12 +195,18 @@ impl Feed {
 
     /// A place for a reader of an application, given back when it is dropped; `None` when all are taken.
     #[must_use]
-    pub fn sit(self: &Arc<Self>, application: &ApplicationId) -> Option<Seat> {
+    pub fn sit(self: &Arc<Self>, application: &ApplicationId, org: Option<&OrgId>) -> Option<Seat> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        if seats.values().sum::<usize>() >= IN_ALL || seats.get(application).is_some_and(|taken| *taken >= OF_ONE) {
+        let (mut in_all, mut of_org) = (0, 0);
+        for taken in seats.values() {
+            in_all += taken.count;
+            of_org += if org.is_some() && taken.org.as_ref() == org { taken.count } else { 0 };
+        }
+        let of_one = seats.get(application).map_or(0, |taken| taken.count);
+        if in_all >= IN_ALL || of_org >= OF_ONE_ORG || of_one >= OF_ONE {
             return None;
         }
-        *seats.entry(application.clone()).or_default() += 1;
+        seats.entry(application.clone()).or_insert_with(|| Taken { org: org.cloned(), count: 0 }).count += 1;
         drop(seats);
         gauge!("muster_feed_subscribers").increment(1.0);
         Some(Seat { feed: Arc::clone(self), application: application.clone() })
@@ -206,8 +224,8 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.feed.seats.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(taken) = seats.get_mut(&self.application) {
-            *taken = taken.saturating_sub(1);
-            if *taken == 0 {
+            taken.count = taken.count.saturating_sub(1);
+            if taken.count == 0 {
                 seats.remove(&self.application);
             }
         }
@@ -240,15 +258,28 @@ mod tests {
     #[tokio::test]
     async fn what_is_kept_begins_at_the_end_and_goes_on_from_there() {
         let feed = Feed::default();
-        assert_eq!((feed.extent(), numbers(feed.after(0, 10))), (None, None));
+        assert_eq!((feed.extent(), numbers(feed.after(&extent(0), 0, 10))), (None, None));
         feed.learn(Learned { extent: extent(40), entries: None, as_of: None });
-        assert_eq!((numbers(feed.after(39, 10)), numbers(feed.after(40, 10))), (None, Some(vec![])));
+        assert_eq!(
+            (numbers(feed.after(&extent(40), 39, 10)), numbers(feed.after(&extent(40), 40, 10))),
+            (None, Some(vec![]))
+        );
         feed.learn(Learned { extent: extent(43), entries: Some(entries(41..=43)), as_of: None });
-        assert_eq!(numbers(feed.after(40, 2)), Some(vec![41, 42]));
-        assert_eq!(numbers(feed.after(42, 9)), Some(vec![43]));
+        assert_eq!(numbers(feed.after(&extent(43), 40, 2)), Some(vec![41, 42]));
+        assert_eq!(numbers(feed.after(&extent(43), 42, 9)), Some(vec![43]));
         assert!(!feed.is_fresh());
         feed.learn(Learned { extent: extent(43), entries: Some(vec![]), as_of: Some(Instant::now()) });
         assert!(feed.is_fresh());
+    }
+
+    #[tokio::test]
+    async fn who_was_told_more_by_another_node_is_not_told_that_there_is_no_more() {
+        let feed = Feed::default();
+        feed.learn(Learned { extent: extent(100), entries: None, as_of: None });
+        assert_eq!(numbers(feed.after(&extent(100), 100, 10)), Some(vec![]));
+        assert_eq!(numbers(feed.after(&extent(110), 105, 10)), None, "105 to 110 are not known here");
+        let another = Extent { generation: "h".to_owned(), ..extent(100) };
+        assert_eq!(numbers(feed.after(&another, 100, 10)), None);
     }
 
     #[tokio::test]
@@ -257,7 +288,8 @@ mod tests {
         feed.learn(Learned { extent: extent(0), entries: None, as_of: None });
         let head = i64::try_from(KEPT).unwrap() + 5;
         feed.learn(Learned { extent: extent(head), entries: Some(entries(1..=head)), as_of: None });
-        assert_eq!((numbers(feed.after(4, 1)), numbers(feed.after(5, 1))), (None, Some(vec![6])));
+        let after = |number| numbers(feed.after(&extent(head), number, 1));
+        assert_eq!((after(4), after(5)), (None, Some(vec![6])));
     }
 
     #[tokio::test]
@@ -299,14 +331,23 @@ mod tests {
     #[test]
     fn an_application_has_so_many_places_and_gets_them_back() {
         let (feed, application) = (Arc::new(Feed::default()), ApplicationId::from_u128(1));
-        let mut taken: Vec<Seat> = (0..OF_ONE).map(|_| feed.sit(&application).unwrap()).collect();
-        assert!(feed.sit(&application).is_none() && feed.sit(&ApplicationId::from_u128(2)).is_some());
+        let mut taken: Vec<Seat> = (0..OF_ONE).map(|_| feed.sit(&application, None).unwrap()).collect();
+        assert!(feed.sit(&application, None).is_none() && feed.sit(&ApplicationId::from_u128(2), None).is_some());
         taken.pop();
-        assert!(feed.sit(&application).is_some());
+        assert!(feed.sit(&application, None).is_some());
         drop(taken);
         let others: Vec<Seat> =
-            (0..IN_ALL as u128).filter_map(|number| feed.sit(&ApplicationId::from_u128(number))).collect();
+            (0..IN_ALL as u128).filter_map(|number| feed.sit(&ApplicationId::from_u128(number), None)).collect();
         assert_eq!(others.len(), IN_ALL);
-        assert!(feed.sit(&application).is_none());
+        assert!(feed.sit(&application, None).is_none());
+    }
+
+    #[test]
+    fn the_applications_of_one_organisation_keep_nobody_else_out() {
+        let (feed, org) = (Arc::new(Feed::default()), OrgId::from_u128(1));
+        let sit = |number: u128, org: Option<&OrgId>| feed.sit(&ApplicationId::from_u128(number), org);
+        let taken: Vec<Seat> = (0..IN_ALL as u128).filter_map(|number| sit(number, Some(&org))).collect();
+        assert_eq!(taken.len(), OF_ONE_ORG);
+        assert!(sit(5_000, Some(&OrgId::from_u128(2))).is_some() && sit(5_001, None).is_some());
     }
 }

@@ -73,8 +73,9 @@ struct UnderWay {
 
 /// Works until `stop`; what is under way is finished, and noted.
 pub async fn run(app: App, stop: CancellationToken) {
-    let (notes, writer) = notes::start(&app);
-    let work = Work { app, lines: Lines::default(), notes, freed: Arc::default() };
+    let freed: Arc<Notify> = Arc::default();
+    let (notes, writer) = notes::start(&app, Arc::clone(&freed));
+    let work = Work { app, lines: Lines::default(), notes, freed };
     let counter = tokio::spawn(notes::count(work.app.clone(), work.lines.clone(), stop.clone()));
     let under_way = UnderWay::default();
     while !stop.is_cancelled() {

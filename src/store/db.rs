@@ -107,6 +107,13 @@ pub fn corrupt(what: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("corrupt row: {what}").into())
 }
 
+/// Whether a transaction of a server was given up, and undone, because it and another waited for each other: then it can be
+/// made again.
+#[must_use]
+pub fn is_deadlock(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("40P01"))
+}
+
 /// What can be read from a row.
 pub trait Record: Sized {
     /// Builds the record from its cells.
@@ -124,6 +131,9 @@ macro_rules! tuple_records {
     )*};
 }
 tuple_records! { (A); (A, B); (A, B, C); (A, B, C, D); (A, B, C, D, E); (A, B, C, D, E, F); }
+
+/// What PostgreSQL needs to pass over rows that another transaction is writing.
+const PASS_OVER: &str = "FOR NO KEY UPDATE SKIP LOCKED";
 
 /// One connection, for reading, or the one that a transaction runs on.
 pub enum Conn {
@@ -150,13 +160,14 @@ impl Conn {
         match self {
             Self::Sqlite(c) => Query::Sqlite(&mut *c, sqlx::query(AssertSqlSafe(sql.replace("[free]", "")))),
             Self::Postgres(c) => {
-                let text = sql.replace("[free]", "FOR NO KEY UPDATE SKIP LOCKED");
+                let text = sql.replace("[free]", PASS_OVER);
                 Query::Postgres(&mut *c, sqlx::query(AssertSqlSafe(text)))
             }
         }
     }
 
     /// A statement with one list: `@` stands for the list, and `$$1`, `$$2`… for the parameters that are bound after it.
+    /// `[free]` is as in [`Conn::query_free`].
     ///
     /// Give at most [`LIST`] members at a time; an empty list matches nothing.
     ///
@@ -165,11 +176,11 @@ impl Conn {
     /// each length, and the embedded database looks placeholders up one after the other.
     pub fn query_in<'t>(&'t mut self, sql: &'static str, list: &[String]) -> Query<'t> {
         STATEMENTS.fetch_add(1, Ordering::Relaxed);
-        let members = match self {
-            Self::Sqlite(_) => "SELECT value FROM json_each($1)",
-            Self::Postgres(_) => "SELECT unnest($1::text[])",
+        let (members, free) = match self {
+            Self::Sqlite(_) => ("SELECT value FROM json_each($1)", ""),
+            Self::Postgres(_) => ("SELECT unnest($1::text[])", PASS_OVER),
         };
-        let mut text = sql.replacen('@', members, 1);
+        let mut text = sql.replacen('@', members, 1).replace("[free]", free);
         for other in 1..=9 {
             text = text.replace(&format!("$${other}"), &format!("${}", other + 1));
         }

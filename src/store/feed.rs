@@ -296,13 +296,10 @@ async fn anew(tx: &mut Tx, told: &str, head: i64, terms: Terms) -> Result<i64> {
 /// The database's.
 pub async fn prune(tx: &mut Tx, now: UnixMillis) -> Result<u64> {
     lock(tx).await?;
-    let (top,): (Option<i64>,) = tx
-        .query("SELECT MAX(o.seq) FROM (SELECT seq, until FROM revocations ORDER BY seq LIMIT $2) o WHERE o.until < $1")
-        .bind(now.0)
-        .bind(PRUNED)
-        .one()
-        .await?;
-    let Some(top) = top else {
+    let oldest: Vec<(i64, i64)> =
+        tx.query("SELECT seq, until FROM revocations ORDER BY seq LIMIT $1").bind(PRUNED).all().await?;
+    // Up to the first that still concerns one: where tokens live shorter than they did, later ones are over sooner.
+    let Some((top, _)) = oldest.into_iter().take_while(|(_, until)| *until < now.0).last() else {
         return Ok(0);
     };
     tx.query("UPDATE revocation_feed SET floor = $1 WHERE one = 1").bind(top).execute().await?;

@@ -16,7 +16,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::held::{Waiting, answered, count_waiting, give_up_waiting, hold, put_held, release, waiting_of};
+pub use self::held::{
+    Waiting, answered, count_waiting, give_up_waiting, hold, put_held, put_many_held, release, waiting_of,
+};
 pub use self::ledger::{Asked, Row, State, Weight, find, give_up, list, retry, retry_receiver, weigh};
 pub use self::settling::{Note, Outcome, settle};
 use super::db::{Cells, Conn, Database, LIST, Record, Result, Tx, corrupt};
@@ -109,6 +111,10 @@ const ID: usize = 30;
 /// # Errors
 /// The database's; a receiver that is no id of ours.
 pub async fn put_many(tx: &mut Tx, rows: &[NewRow], now: UnixMillis) -> Result<()> {
+    insert_many(tx, rows, now, now).await
+}
+
+async fn insert_many(tx: &mut Tx, rows: &[NewRow], due: UnixMillis, now: UnixMillis) -> Result<()> {
     let mut groups: BTreeMap<(&str, Option<&str>), Vec<String>> = BTreeMap::new();
     for row in rows {
         if row.receiver.len() != ID || row.id.as_str().len() != ID {
@@ -124,12 +130,13 @@ pub async fn put_many(tx: &mut Tx, rows: &[NewRow], now: UnixMillis) -> Result<(
                 "WITH given (v) AS (@)
                  INSERT INTO outbox (id, kind, receiver, change_id, payload, state, attempts, next_at, leased_until,
                    created_at)
-                 SELECT SUBSTR(v, 1, 30), $$1, SUBSTR(v, 31, 30), $$2, SUBSTR(v, 61), 'waiting', 0, $$3, 0, $$3
+                 SELECT SUBSTR(v, 1, 30), $$1, SUBSTR(v, 31, 30), $$2, SUBSTR(v, 61), 'waiting', 0, $$3, 0, $$4
                  FROM given",
                 chunk,
             )
             .bind(kind.to_owned())
             .bind(change.map(str::to_owned))
+            .bind(due.0)
             .bind(now.0)
             .execute()
             .await?;
@@ -271,33 +278,40 @@ fn earlier(receiver: &str, payload: &Value) -> Option<Mail> {
 pub enum Which {
     /// Logout tokens and webhooks, the ones that are due longest.
     Calls,
-    /// Events of streams: of each stream the oldest, and none while an earlier one of it is under way or put off. One
-    /// that is held keeps none back: what is said of a paused stream is said at once.
+    /// Events of streams: of each stream the oldest, and none while one of it is under way or put off. One that is held
+    /// keeps none back: what is said of a paused stream is said at once.
     Events,
     /// Messages to people.
     Mail,
 }
 
-const LEASE_CALLS: &str = "UPDATE outbox SET leased_until = $$3, next_at = $$3, attempts = attempts + 1
-     WHERE id IN (SELECT id FROM outbox WHERE state = 'waiting' AND kind <> 'mail' AND kind <> 'security_event'
-                    AND next_at <= $$1 AND leased_until <= $$1 AND receiver NOT IN (@) ORDER BY next_at LIMIT $$2)
-       AND state = 'waiting' AND next_at <= $$1 AND leased_until <= $$1
+// What is to be leased is found first, and on PostgreSQL locked, passing over what another worker leases at this moment: so
+// two of them share the work, and never wait for each other.
+
+const LEASE_CALLS: &str = "WITH found AS (SELECT id FROM outbox
+                    WHERE state = 'waiting' AND kind <> 'mail' AND kind <> 'security_event' AND next_at <= $$1
+                      AND leased_until <= $$1 AND receiver NOT IN (@) ORDER BY next_at LIMIT $$2 [free])
+     UPDATE outbox SET leased_until = $$3, next_at = $$3, attempts = attempts + 1
+     WHERE id IN (SELECT id FROM found) AND state = 'waiting' AND next_at <= $$1 AND leased_until <= $$1
      RETURNING id, receiver, payload, attempts, created_at, invitation_id, change_id, first_sent_at";
 
-const LEASE_EVENTS: &str = "UPDATE outbox SET leased_until = $$3, next_at = $$3, attempts = attempts + 1
-     WHERE id IN (SELECT b.id FROM outbox b WHERE b.state = 'waiting' AND b.kind = 'security_event'
-                    AND b.next_at <= $$1 AND b.leased_until <= $$1 AND b.receiver NOT IN (@)
-                    AND NOT EXISTS (SELECT 1 FROM outbox w WHERE w.state = 'waiting' AND w.kind = 'security_event'
-                      AND w.receiver = b.receiver AND w.id < b.id AND w.next_at < 9223372036854775807
-                      AND (w.next_at > $$1 OR w.leased_until > $$1))
+// The inner statements are answered by an index alone, and the receivers with something under way are found once, not for
+// each row: a stream may have very much waiting.
+const LEASE_EVENTS: &str = "WITH found AS (SELECT b.id FROM outbox b
+                    WHERE b.state = 'waiting' AND b.kind = 'security_event' AND b.next_at <= $$1 AND b.receiver NOT IN (@)
+                      AND b.receiver NOT IN (SELECT w.receiver FROM outbox w
+                        WHERE w.state = 'waiting' AND w.kind = 'security_event' AND w.next_at > $$1
+                          AND w.next_at < 9223372036854775807)
                     ORDER BY b.id LIMIT $$2)
-       AND state = 'waiting' AND next_at <= $$1 AND leased_until <= $$1
+     UPDATE outbox SET leased_until = $$3, next_at = $$3, attempts = attempts + 1
+     WHERE id IN (SELECT id FROM found) AND state = 'waiting' AND next_at <= $$1 AND leased_until <= $$1
      RETURNING id, receiver, payload, attempts, created_at, invitation_id, change_id, first_sent_at";
 
-const LEASE_MAIL: &str = "UPDATE outbox SET leased_until = $$3, next_at = $$3, attempts = attempts + 1
-     WHERE id IN (SELECT id FROM outbox WHERE state = 'waiting' AND kind = 'mail' AND next_at <= $$1
-                    AND leased_until <= $$1 AND receiver NOT IN (@) ORDER BY next_at LIMIT $$2)
-       AND state = 'waiting' AND next_at <= $$1 AND leased_until <= $$1
+const LEASE_MAIL: &str = "WITH found AS (SELECT id FROM outbox
+                    WHERE state = 'waiting' AND kind = 'mail' AND next_at <= $$1 AND leased_until <= $$1
+                      AND receiver NOT IN (@) ORDER BY next_at LIMIT $$2 [free])
+     UPDATE outbox SET leased_until = $$3, next_at = $$3, attempts = attempts + 1
+     WHERE id IN (SELECT id FROM found) AND state = 'waiting' AND next_at <= $$1 AND leased_until <= $$1
      RETURNING id, receiver, payload, attempts, created_at, invitation_id, change_id, first_sent_at";
 
 /// What is to be leased.
@@ -331,8 +345,8 @@ pub async fn lease(db: &Database, claim: Claim, now: UnixMillis) -> Result<Vec<L
                         LEASE_EVENTS
                     }
                 };
-                // The guard stands outside the sub-select too: on PostgreSQL a second worker waits for the row, then
-                // sees that it was leased meanwhile.
+                // The guard stands outside the sub-select too: on PostgreSQL whoever waited for a row sees what became of
+                // it meanwhile.
                 tx.query_in(sql, &claim.without).bind(now.0).bind(claim.count).bind(claim.until.0).all().await
             })
         })

@@ -361,13 +361,30 @@ pub async fn any_held(conn: &mut Conn) -> Result<bool> {
     Ok(row.is_some())
 }
 
+/// Whether any event is held though its stream posts them now.
+///
+/// # Errors
+/// The database's.
+pub async fn any_straggler(conn: &mut Conn) -> Result<bool> {
+    let row: Option<(String,)> = conn
+        .query(
+            "SELECT s.id FROM streams s WHERE s.status = 'enabled' AND s.delivery = 'push' AND EXISTS
+               (SELECT 1 FROM outbox w WHERE w.receiver = s.id AND w.state = 'waiting' AND w.kind = 'security_event'
+                  AND w.next_at = $1) LIMIT 1",
+        )
+        .bind(i64::MAX)
+        .optional()
+        .await?;
+    Ok(row.is_some())
+}
+
 /// Has events sent that are held though their stream posts them now: they were written while it began to; how many.
 ///
 /// # Errors
 /// The database's.
 pub async fn release_stragglers(tx: &mut Tx, now: UnixMillis) -> Result<u64> {
     tx.query(
-        "UPDATE outbox SET next_at = $1
+        "UPDATE outbox SET next_at = CASE WHEN leased_until > $1 THEN leased_until ELSE $1 END
          WHERE state = 'waiting' AND kind = 'security_event' AND next_at = $2 AND receiver IN
            (SELECT id FROM streams WHERE status = 'enabled' AND delivery = 'push')",
     )
@@ -377,27 +394,33 @@ pub async fn release_stragglers(tx: &mut Tx, now: UnixMillis) -> Result<u64> {
     .await
 }
 
-/// Gives up events that have been held since before `before`; how many.
+/// Events that have been held since before `before`, at most a thousand, each with its stream.
 ///
 /// # Errors
 /// The database's.
-pub async fn give_up_stale(tx: &mut Tx, before: UnixMillis, why: &str, now: UnixMillis) -> Result<usize> {
-    let rows: Vec<(String, String)> = tx
-        .query(
-            "SELECT receiver, id FROM outbox
-             WHERE state = 'waiting' AND kind = 'security_event' AND next_at = $1 AND created_at < $2
-             ORDER BY receiver, id LIMIT $3",
-        )
-        .bind(i64::MAX)
-        .bind(before.0)
-        .bind(STALE_AT_ONCE)
-        .all()
-        .await?;
+pub async fn stale(conn: &mut Conn, before: UnixMillis) -> Result<Vec<(String, String)>> {
+    conn.query(
+        "SELECT receiver, id FROM outbox
+         WHERE state = 'waiting' AND kind = 'security_event' AND next_at = $1 AND created_at < $2
+         ORDER BY receiver, id LIMIT $3",
+    )
+    .bind(i64::MAX)
+    .bind(before.0)
+    .bind(STALE_AT_ONCE)
+    .all()
+    .await
+}
+
+/// Gives up events that [`stale`] has found, those among them that wait still.
+///
+/// # Errors
+/// The database's.
+pub async fn give_up_stale(tx: &mut Tx, found: &[(String, String)], why: &str, now: UnixMillis) -> Result<()> {
     let given_up = || Outcome::GivenUp(why.to_owned());
-    for of_one in rows.chunk_by(|left, right| left.0 == right.0) {
+    for of_one in found.chunk_by(|left, right| left.0 == right.0) {
         let ids: Vec<(OutboxId, Outcome)> =
             of_one.iter().map(|(_, id)| (OutboxId::trusted(id.clone()), given_up())).collect();
         outbox::answered(tx, &of_one[0].0, &ids, now).await?;
     }
-    Ok(rows.len())
+    Ok(())
 }

@@ -14,6 +14,7 @@ use crate::domain::keys::Alg;
 use crate::domain::oauth::application::{Application, AuthMethod, GrantType, Profile};
 use crate::domain::oauth::redirect_uri::{well_formed, well_formed_web};
 use crate::domain::oauth::scope;
+use crate::kernel::id::{AccessKeyId, ScimCredentialId, UserId};
 
 const MAX_NAME: usize = 200;
 const MAX_LIST: usize = 64;
@@ -63,6 +64,13 @@ fn names(application: &Application, faults: &mut Faults) {
     let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     if !(1..=128).contains(&client_id.len()) || !client_id.bytes().all(plain) {
         faults.add("client_id", "must have 1 to 128 visible ASCII characters");
+    }
+    // RFC 9068 §5: an application's own tokens have its name as their `sub`. And tools and SCIM clients are told by theirs.
+    let is_taken = client_id.parse::<UserId>().is_ok()
+        || client_id.parse::<AccessKeyId>().is_ok()
+        || client_id.parse::<ScimCredentialId>().is_ok();
+    if is_taken {
+        faults.add("client_id", "looks like the id of a person, an access key or a SCIM client");
     }
     let name = application.name.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
@@ -396,6 +404,9 @@ mod tests {
         application.scopes.push("a\"b".to_owned());
         application.resource = text("https://api.example/#x");
         assert_eq!(fields(&application), ["client_id", "name", "scopes", "resource"]);
+        for id in [UserId::from_u128(1).into_string(), AccessKeyId::from_u128(1).into_string()] {
+            assert_eq!(fields(&Application { client_id: id, ..sample() }), ["client_id"]);
+        }
         application = sample();
         application.resource = text("urn:acme:api");
         assert_eq!(fields(&application), [""; 0]);

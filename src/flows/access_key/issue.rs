@@ -42,9 +42,10 @@ pub async fn issue(app: &App, conn: &mut Conn, key: &Standing, params: &Params, 
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, text).into());
     }
     let resource = params.get("resource").filter(|resource| *resource != app.issuer());
-    if let Some(resource) = resource {
-        check_resource(conn, key, resource).await?;
-    }
+    let lists = match resource {
+        Some(resource) => check_resource(conn, key, resource).await?,
+        None => false,
+    };
     let scopes = scopes(key, params, resource.is_some())?;
     let now = app.now();
     let held = held(conn, key, member, now).await?;
@@ -52,7 +53,7 @@ pub async fn issue(app: &App, conn: &mut Conn, key: &Standing, params: &Params, 
     let expires_at = latest.min(key.expires_at).min(held.ends.unwrap_or(UnixMillis::MAX));
     let jti = format!("{}.{}", key.id, hex(&app.chance.bytes32()[..12]));
     let mut access = claims(key, member, &held);
-    if let Some(status) = status::of_key(app, conn, key, resource).await? {
+    if let Some(status) = status::of_key(app, conn, key, lists).await? {
         access.insert("status".to_owned(), status);
     }
     let token = AccessToken {
@@ -95,15 +96,19 @@ fn scopes(key: &Standing, params: &Params, elsewhere: bool) -> Result<Scopes, OA
     Ok(words.into_iter().flatten().map(str::to_owned).collect())
 }
 
-/// A token may be for the resource of an active application, of the key's organisation or of none.
-async fn check_resource(conn: &mut Conn, key: &Standing, resource: &str) -> Result<(), Fault> {
-    let all = applications::all(conn).await?;
+/// A token may be for the resource of an active application, of the key's organisation or of none. Whether some application
+/// with this resource looks its tokens up in status lists.
+async fn check_resource(conn: &mut Conn, key: &Standing, resource: &str) -> Result<bool, Fault> {
+    let mut all = applications::all(conn).await?;
+    all.retain(|application| application.resource.as_deref() == Some(resource));
     let known = all.iter().any(|application| {
-        application.resource.as_deref() == Some(resource)
-            && application.state == ApplicationState::Active
-            && application.org.as_ref().is_none_or(|org| *org == key.org)
+        application.state == ApplicationState::Active && application.org.as_ref().is_none_or(|org| *org == key.org)
     });
-    if known { Ok(()) } else { Err(OAuthError::new(ErrorCode::InvalidTarget, "resource is not known here").into()) }
+    if known {
+        Ok(all.iter().any(|application| application.status_list))
+    } else {
+        Err(OAuthError::new(ErrorCode::InvalidTarget, "resource is not known here").into())
+    }
 }
 
 async fn held(conn: &mut Conn, key: &Standing, member: &MemberStanding, now: UnixMillis) -> Result<Held, sqlx::Error> {

@@ -26,7 +26,7 @@ use crate::flows::{end_sessions, links};
 use crate::kernel::id::{ChangeId, MembershipId, OrgId};
 use crate::kernel::time::UnixMillis;
 use crate::store::access_edit::{AccessEdit, Outcome};
-use crate::store::db::{Conn, Tx};
+use crate::store::db::{Conn, Tx, is_deadlock};
 use crate::store::{audit, connections, orgs, outbox, repeatable};
 
 pub(super) use alerts::append_alarm;
@@ -34,6 +34,9 @@ pub(super) use mails::of_key;
 
 /// What Muster itself does when a connection takes people away: that does not wait for an ownership to be transferred.
 const DEPROVISIONED: &str = "deprovisioned";
+
+/// So often a change is made again that a server's database gave up for another that waited for it.
+const MOST_DEADLOCKS: u32 = 3;
 
 /// Why a change was refused. Nothing was written but an audit row.
 #[derive(Debug, thiserror::Error)]
@@ -144,16 +147,16 @@ pub async fn change_access_from(
     let now = app.now();
     let language = links::fallback(app);
     let asked = Asked { actor: actor.clone(), origin: origin.clone(), mode, now, language, turned_away: false };
-    let (told, refused) = (asked.clone(), Refused::of(&changes));
+    let refused = Refused::of(&changes);
     let again = if mode == Mode::Act { of_somebody_known(&changes) } else { Vec::new() };
-    let outcome = run(app, asked, changes).await;
+    let outcome = run(app, &asked, &changes).await;
     if let Err(refusal) = &outcome {
         if mode == Mode::Act && !matches!(refusal, Refusal::Stale) {
-            record_refusal(app, told.clone(), refused, refusal).await;
+            record_refusal(app, asked.clone(), refused, refusal).await;
         }
         if !again.is_empty() && carry_out::is_for_want_of_a_group(refusal) {
-            let asked = Asked { turned_away: true, ..told };
-            if let Err(error) = run(app, asked, again).await {
+            let asked = Asked { turned_away: true, ..asked };
+            if let Err(error) = run(app, &asked, &again).await {
                 tracing::error!(%error, "what a mapping gave was not taken");
             }
         }
@@ -161,9 +164,19 @@ pub async fn change_access_from(
     outcome
 }
 
-async fn run(app: &App, asked: Asked, changes: Vec<Change>) -> Result<Receipt, Refusal> {
-    let (mode, handles) = (asked.mode, app.clone());
-    let receipt = app.db.write(move |tx| Box::pin(carry(handles, tx, asked, changes))).await?;
+async fn run(app: &App, asked: &Asked, changes: &[Change]) -> Result<Receipt, Refusal> {
+    let mode = asked.mode;
+    let mut deadlocks = 0;
+    let receipt = loop {
+        let (handles, asked, changes) = (app.clone(), asked.clone(), changes.to_vec());
+        let outcome: Result<Receipt, Refusal> =
+            app.db.write(move |tx| Box::pin(carry(handles, tx, asked, changes))).await;
+        match outcome {
+            // A sweep or a sign-out was ending the same sessions in another order; nothing of this was kept.
+            Err(Refusal::Store(error)) if is_deadlock(&error) && deadlocks < MOST_DEADLOCKS => deadlocks += 1,
+            outcome => break outcome?,
+        }
+    };
     if mode == Mode::Act && !receipt.is_empty() {
         app.outbox_bell.notify_waiters();
         app.outbox_bell.notify_one();

@@ -53,8 +53,11 @@ pub async fn look(app: &App) -> Result<bool, sqlx::Error> {
         if standing.generation.is_none() {
             begin(app).await?;
         }
-        number(app).await?;
+        let numbered = number(app).await?;
         (as_of, standing) = seen(app).await?;
+        if numbered == 0 {
+            break; // what is left is being written: the next look finds it
+        }
     }
     let at_end = !standing.is_behind && standing.generation.as_ref() == Some(&standing.told);
     learn(app, standing, at_end.then_some(as_of)).await?;

@@ -93,7 +93,7 @@ pub async fn page(app: &App, reader: &Reader, position: &Position) -> Result<Pag
     let fresh = app.feed.is_fresh();
     let extent = extent_for(app, position).await?;
     let beginning = extent.beginning(position);
-    let found = if let Some(found) = app.feed.after(beginning.from, ROWS) {
+    let found = if let Some(found) = app.feed.after(&extent, beginning.from, ROWS) {
         found
     } else {
         let limit = i64::try_from(ROWS).unwrap_or(i64::MAX);

@@ -14,7 +14,6 @@ use crate::flows::Fault;
 use crate::kernel::secret::Digest;
 use crate::kernel::time::{SECOND, UnixMillis};
 use crate::store::access_keys::Standing;
-use crate::store::applications;
 use crate::store::db::Conn;
 use crate::store::families::Family;
 use crate::store::status_list::{self as rows, Place};
@@ -41,23 +40,14 @@ pub async fn of_family(
     reference(app, conn, place, until).await.map(Some)
 }
 
-/// The `status` claim of a tool's token, where it is for the resource of an application that asks for one.
+/// The `status` claim of a tool's token, where it is for a resource whose application asks for one.
 ///
 /// # Errors
 /// The database's.
-pub async fn of_key(
-    app: &App,
-    conn: &mut Conn,
-    key: &Standing,
-    resource: Option<&str>,
-) -> Result<Option<Value>, sqlx::Error> {
-    let (Some(resource), Some(member)) = (resource, &key.member) else {
+pub async fn of_key(app: &App, conn: &mut Conn, key: &Standing, wanted: bool) -> Result<Option<Value>, sqlx::Error> {
+    let Some(member) = key.member.as_ref().filter(|_| wanted) else {
         return Ok(None);
     };
-    let all = applications::all(conn).await?;
-    if !all.iter().any(|application| application.status_list && application.resource.as_deref() == Some(resource)) {
-        return Ok(None);
-    }
     let place = Place { holder: key.id.as_str().to_owned(), least_acv: member.acv_least, since: key.tokens_from.0 };
     reference(app, conn, place, key.expires_at).await.map(Some)
 }

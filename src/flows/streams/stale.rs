@@ -3,7 +3,8 @@
 //!
 //! # Why
 //! Whoever writes an event reads how its stream stands, and a stream that goes on releases what it finds. A row that
-//! was being written at that moment is seen by neither; so somebody looks again.
+//! was being written at that moment is seen by neither; so somebody looks again. Very much may be held: it is looked over
+//! without holding up whoever writes.
 
 use crate::app::App;
 use crate::kernel::time::DAY;
@@ -26,18 +27,25 @@ pub struct Mended {
 /// # Errors
 /// The database's.
 pub async fn mend(app: &App) -> Result<Mended, sqlx::Error> {
-    if !streams::any_held(&mut app.db.read().await?).await? {
+    let now = app.now();
+    let mut conn = app.db.read().await?;
+    if !streams::any_held(&mut conn).await? {
         return Ok(Mended::default());
     }
-    let now = app.now();
+    let stale = streams::stale(&mut conn, now.minus(LONGEST)).await?;
+    let any_straggler = streams::any_straggler(&mut conn).await?;
+    drop(conn);
+    if stale.is_empty() && !any_straggler {
+        return Ok(Mended::default());
+    }
     let mended: Mended = app
         .db
         .write(move |tx| {
             Box::pin(async move {
                 let why = "not fetched within seven days";
-                let given_up = streams::give_up_stale(tx, now.minus(LONGEST), why, now).await?;
+                streams::give_up_stale(tx, &stale, why, now).await?;
                 let released = streams::release_stragglers(tx, now).await?;
-                Ok::<_, sqlx::Error>(Mended { released, given_up })
+                Ok::<_, sqlx::Error>(Mended { released, given_up: stale.len() })
             })
         })
         .await?;

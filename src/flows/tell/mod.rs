@@ -26,10 +26,6 @@ use crate::store::streams::{self, Receiving};
 /// What Muster does by itself because a rule says so; the rest is its own housekeeping.
 const RULES: [&str; 2] = ["window_over", "unused"];
 
-/// So many rows are written one by one where they are held; to hold many together all that waits in a stream is looked
-/// over.
-const FEW: usize = 256;
-
 /// Who did it, because of which change, and why: what is said beside the fact itself.
 #[derive(Clone)]
 pub struct By {
@@ -48,11 +44,11 @@ impl By {
         Self { app: app.clone(), initiator, person: None, change: None, why: why.to_owned() }
     }
 
-    /// A change that somebody asked for, with the first of its lines as the reason.
+    /// A change that somebody asked for, with its line as the reason.
     #[must_use]
     pub fn of_change(app: &App, actor: &Actor, change: &ChangeId, acts: &[String]) -> Self {
         let (initiator, person) = asked_by(actor);
-        let why = acts.first().cloned().unwrap_or_default();
+        let why = reason(acts);
         Self { app: app.clone(), initiator, person, change: Some(change.clone()), why }
     }
 
@@ -65,6 +61,16 @@ impl By {
     fn facts(&self, about: &UserId, at: UnixMillis) -> Facts<'_> {
         let initiator = towards(self.initiator, self.person.as_ref(), about);
         Facts { at, initiator, reason: Some(self.why.as_str()) }
+    }
+}
+
+/// Why it was done. One of several lines may name other people, or another organisation, of whom the application is to
+/// know nothing.
+fn reason(acts: &[String]) -> String {
+    match acts {
+        [] => String::new(),
+        [only] => only.clone(),
+        several => format!("one change of {} acts", several.len()),
     }
 }
 
@@ -145,11 +151,10 @@ struct Desk<'t> {
     looked_up: BTreeSet<ApplicationId>,
     /// Whom these streams leave out.
     excluded: BTreeSet<(StreamId, UserId)>,
-    /// Rows that are not written yet, and whether others were.
-    rows: Vec<NewRow>,
-    overflowed: bool,
-    /// The receivers among them whose rows wait until somebody fetches them, or until the stream goes on.
-    holding: BTreeSet<String>,
+    /// Rows that are not written yet: those that are sent, and those that wait until somebody fetches them, or until the
+    /// stream goes on.
+    due: Vec<NewRow>,
+    held: Vec<NewRow>,
     told: BTreeMap<ApplicationId, Count>,
 }
 
@@ -162,9 +167,8 @@ impl<'t> Desk<'t> {
             streams: BTreeMap::new(),
             looked_up: BTreeSet::new(),
             excluded: BTreeSet::new(),
-            rows: Vec::new(),
-            overflowed: false,
-            holding: BTreeSet::new(),
+            due: Vec::new(),
+            held: Vec::new(),
             told: BTreeMap::new(),
         }
     }
@@ -211,36 +215,25 @@ impl<'t> Desk<'t> {
                 change: self.by.change.clone(),
                 message: Message::SecurityEvent(Box::new(event.clone())),
             };
-            if one.holds() {
-                self.holding.insert(row.receiver.clone());
-            }
-            self.rows.push(row);
+            let rows = if one.holds() { &mut self.held } else { &mut self.due };
+            rows.push(row);
             self.told.entry(application.clone()).or_insert_with(|| (one.client_id.clone(), 0)).1 += 1;
         }
-        if self.rows.len() >= LIST {
-            self.overflowed = true;
-            outbox::put_many(self.tx, &std::mem::take(&mut self.rows), self.now).await?;
+        if self.due.len() + self.held.len() >= LIST {
+            self.write().await?;
         }
         Ok(())
     }
 
     /// Writes what is left; how many events each application gets.
-    async fn close(self) -> Result<BTreeMap<ApplicationId, Count>> {
-        let Self { tx, now, rows, overflowed, holding, told, .. } = self;
-        if overflowed || rows.len() > FEW {
-            // Nobody sees them before the commit: so many are held together afterwards.
-            outbox::put_many(tx, &rows, now).await?;
-            for receiver in &holding {
-                outbox::hold(tx, receiver).await?;
-            }
-            return Ok(told);
-        }
-        let (held, due): (Vec<NewRow>, Vec<NewRow>) = rows.into_iter().partition(|row| holding.contains(&row.receiver));
-        for row in &held {
-            outbox::put_held(tx, row, now).await?;
-        }
-        outbox::put_many(tx, &due, now).await?;
-        Ok(told)
+    async fn close(mut self) -> Result<BTreeMap<ApplicationId, Count>> {
+        self.write().await?;
+        Ok(self.told)
+    }
+
+    async fn write(&mut self) -> Result<()> {
+        outbox::put_many_held(self.tx, &std::mem::take(&mut self.held), self.now).await?;
+        outbox::put_many(self.tx, &std::mem::take(&mut self.due), self.now).await
     }
 
     /// The sessions that are over, for each application that had a part in them.
@@ -282,6 +275,13 @@ mod tests {
             assert_eq!(initiator_of(&actor, &ana), Initiator::User, "{actor:?}");
             assert_eq!(initiator_of(&actor, &bo), Initiator::Admin, "{actor:?}");
         }
+    }
+
+    #[test]
+    fn a_change_of_several_acts_names_nobody_elses() {
+        let acts = ["set user usr_1 to suspended".to_owned(), "set user usr_2 to suspended".to_owned()];
+        assert_eq!(reason(&acts[1..]), "set user usr_2 to suspended");
+        assert_eq!((reason(&acts), reason(&[])), ("one change of 2 acts".to_owned(), String::new()));
     }
 
     #[test]

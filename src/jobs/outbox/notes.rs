@@ -1,18 +1,24 @@
 //! What came of attempts, gathered and written many at a time, and counted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::lines::Lines;
 use crate::app::App;
-use crate::store::outbox::{self, Note, Outcome};
+use crate::store::outbox::{self, Message, Note, Outcome};
 
 /// So many are written at once.
 const TOGETHER: usize = 512;
+/// What can't be written is tried so often …
+const TRIES: u32 = 4;
+/// … with so much time in between: to deliver it once more would cost its receiver more.
+const AGAIN: Duration = Duration::from_millis(250);
 /// How often it is counted what waits.
 const COUNTED: Duration = Duration::from_secs(10);
 /// The kinds of which it is said how many wait, none as well.
@@ -32,19 +38,33 @@ impl Notes {
     }
 }
 
-/// Starts to write. The task ends when nobody can note anything any more and everything is written.
-pub(super) fn start(app: &App) -> (Notes, JoinHandle<()>) {
+/// Starts to write; `freed` is rung when the next events of a stream may go. The task ends when nobody can note anything
+/// any more and everything is written.
+pub(super) fn start(app: &App, freed: Arc<Notify>) -> (Notes, JoinHandle<()>) {
     let (sender, receiver) = unbounded_channel();
-    (Notes(sender), tokio::spawn(write(app.clone(), receiver)))
+    (Notes(sender), tokio::spawn(write(app.clone(), freed, receiver)))
 }
 
 /// While some are written others gather: the busier it is, the more go together.
-async fn write(app: App, mut notes: UnboundedReceiver<Note>) {
+async fn write(app: App, freed: Arc<Notify>, mut notes: UnboundedReceiver<Note>) {
     let mut some = Vec::new();
     while notes.recv_many(&mut some, TOGETHER).await > 0 {
-        let count = some.len();
-        if let Err(error) = outbox::settle(&app.db, std::mem::take(&mut some), app.now()).await {
-            tracing::error!(%error, count, "deliveries were not noted; they will be made again");
+        keep(&app, &some).await;
+        // To the database an event is under way until this moment, and keeps the later ones of its stream back.
+        if some.iter().any(|note| matches!(note.row.message, Message::SecurityEvent(_))) {
+            freed.notify_one();
+        }
+        some.clear();
+    }
+}
+
+async fn keep(app: &App, some: &[Note]) {
+    for tries in 1..=TRIES {
+        let Err(error) = outbox::settle(&app.db, some, app.now()).await else { return };
+        if tries == TRIES {
+            tracing::error!(%error, count = some.len(), "deliveries were not noted; they will be made again");
+        } else {
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::settling::{self, Fate};
-use super::{Leased, Message, NewRow, Outcome, insert, message_of};
+use super::{Leased, Message, NewRow, Outcome, insert, insert_many, message_of};
 use crate::domain::ssf::event::SecurityEvent;
 use crate::kernel::id::{ChangeId, OutboxId};
 use crate::kernel::time::UnixMillis;
@@ -15,6 +15,14 @@ use crate::store::db::{Cells, Conn, LIST, Record, Result, Tx};
 /// The database's.
 pub async fn put_held(tx: &mut Tx, row: &NewRow, now: UnixMillis) -> Result<()> {
     insert(tx, row, None, UnixMillis::MAX, now).await
+}
+
+/// As [`put_held`], however many with a few statements.
+///
+/// # Errors
+/// The database's; a receiver that is no id of ours.
+pub async fn put_many_held(tx: &mut Tx, rows: &[NewRow], now: UnixMillis) -> Result<()> {
+    insert_many(tx, rows, UnixMillis::MAX, now).await
 }
 
 /// Has a stream's events wait, those too that are being tried: they are not tried again.
@@ -33,18 +41,18 @@ pub async fn hold(tx: &mut Tx, receiver: &str) -> Result<()> {
     .map(|_| ())
 }
 
-/// Makes a stream's events due that were held.
+/// Makes a stream's events due that were held, or put off. One that is being tried is its worker's until the lease ends: the
+/// others wait for it, so that they go in their order.
 ///
 /// # Errors
 /// The database's.
 pub async fn release(tx: &mut Tx, receiver: &str, now: UnixMillis) -> Result<()> {
     tx.query(
-        "UPDATE outbox SET next_at = $2 WHERE receiver = $1 AND state = 'waiting' AND kind = 'security_event'
-           AND next_at = $3",
+        "UPDATE outbox SET next_at = CASE WHEN leased_until > $2 THEN leased_until ELSE $2 END
+         WHERE receiver = $1 AND state = 'waiting' AND kind = 'security_event' AND next_at > $2",
     )
     .bind(receiver.to_owned())
     .bind(now.0)
-    .bind(UnixMillis::MAX.0)
     .execute()
     .await
     .map(|_| ())

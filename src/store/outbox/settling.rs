@@ -36,7 +36,7 @@ pub struct Note {
 ///
 /// # Errors
 /// The database's.
-pub async fn settle(db: &Database, notes: Vec<Note>, now: UnixMillis) -> Result<()> {
+pub async fn settle(db: &Database, notes: &[Note], now: UnixMillis) -> Result<()> {
     let fates: Result<Vec<Fate>> =
         notes.iter().map(|note| Fate::of(&note.row, &note.outcome, note.begun, note.ended)).collect();
     let fates = fates?;

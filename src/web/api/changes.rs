@@ -248,8 +248,9 @@ async fn shown(app: &App, org: &OrgId, change: &str) -> Result<ChangeBody, Probl
 /// The same, once everybody has heard of it, or the caller has waited long enough.
 async fn answered(app: &App, org: &OrgId, change: &str, preference: Preference) -> Result<Response, Problem> {
     let (id, _) = found(&mut app.db.read().await?, org, change).await?;
-    preference.hold(app, &id).await?;
-    Ok(preference.applied(Json(shown(app, org, change).await?).into_response()))
+    let held = preference.hold(app, &id).await?;
+    let response = Json(shown(app, org, change).await?).into_response();
+    Ok(if held { preference.applied(response) } else { response })
 }
 
 /// One change: what it did, what ended, and what became of telling the applications.

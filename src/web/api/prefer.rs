@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::problem::Problem;
@@ -19,8 +20,12 @@ use crate::store::outbox;
 
 /// Nobody waits longer than so many seconds, whatever they would like.
 const LONGEST: u64 = 30;
-/// It is looked this often whether something waits still.
+/// The first look whether something waits still comes so soon, each later one twice as late …
 const LOOK: Duration = Duration::from_millis(50);
+/// … but no later than this.
+const LAST_LOOK: Duration = Duration::from_millis(400);
+/// So many answers are held on one node; the others are given at once.
+static HELD: Semaphore = Semaphore::const_new(256);
 /// The longest answer whose receipt is looked for.
 const MOST: usize = 64 * 1024 * 1024;
 
@@ -37,20 +42,22 @@ impl Preference {
         Self(waits.next().map(|seconds| seconds.min(LONGEST)))
     }
 
-    /// Waits, as far as it is wanted.
+    /// Waits, as far as it is wanted and there is a place; whether it did.
     ///
     /// # Errors
     /// The database's.
-    pub async fn hold(self, app: &App, change: &ChangeId) -> Result<(), sqlx::Error> {
-        let Some(seconds) = self.0 else { return Ok(()) };
-        let end = Instant::now() + Duration::from_secs(seconds);
+    pub async fn hold(self, app: &App, change: &ChangeId) -> Result<bool, sqlx::Error> {
+        let Some(seconds) = self.0 else { return Ok(false) };
+        let Ok(_place) = HELD.try_acquire() else { return Ok(false) };
+        let (end, mut look) = (Instant::now() + Duration::from_secs(seconds), LOOK);
         loop {
             let waits = outbox::waits(&mut app.db.read().await?, change).await?;
             let now = Instant::now();
             if !waits || now >= end {
-                return Ok(());
+                return Ok(true);
             }
-            sleep(LOOK.min(end - now)).await;
+            sleep(look.min(end - now)).await;
+            look = (look * 2).min(LAST_LOOK);
         }
     }
 
@@ -80,11 +87,14 @@ impl Preference {
         let response = Response::from_parts(parts, Body::from(bytes));
         let Some(change) = change else { return response };
         // It is written; that it can't be seen how far it was told is no reason to say otherwise.
-        if let Err(error) = self.hold(app, &change).await {
-            tracing::warn!(%error, "an answer was not held");
-            return response;
+        match self.hold(app, &change).await {
+            Ok(true) => self.applied(response),
+            Ok(false) => response,
+            Err(error) => {
+                tracing::warn!(%error, "an answer was not held");
+                response
+            }
         }
-        self.applied(response)
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn get(State(rooms): State<Rooms>, headers: HeaderMap, RawQuery(query)
 
 async fn answer(rooms: Rooms, token: String, asked: Asked, as_stream: bool) -> Result<Response, Fault> {
     let reader = feed::reader(&rooms.app, &token).await?;
-    let Some(seat) = rooms.app.feed.sit(&reader.application) else {
+    let Some(seat) = rooms.app.feed.sit(&reader.application, reader.org.as_ref()) else {
         return Ok(crowded());
     };
     if as_stream {

@@ -19,5 +19,9 @@ pub async fn post(State(app): State<App>, Path(stream): Path<String>, headers: H
 async fn fetch(app: &App, headers: &HeaderMap, stream: &str, body: &[u8]) -> Result<Response, NotDone> {
     let receiver = enter(app, headers, READING).await?;
     let fetched = poll::fetch(app, &receiver, stream, request::read(body)?).await?;
+    if !fetched.sets.is_empty() {
+        // It may have waited long: what the token stood for may be over.
+        enter(app, headers, READING).await?;
+    }
     Ok(answer(StatusCode::OK, json!({ "sets": fetched.sets, "moreAvailable": fetched.more })))
 }

@@ -45,7 +45,8 @@ async fn settle(site: &Site, rows: Vec<(Leased, Outcome)>) {
         let begun = (!matches!(outcome, Outcome::Untried(_))).then_some(now);
         Note { row, outcome, begun, ended: now }
     };
-    outbox::settle(&site.db, rows.into_iter().map(note).collect(), now).await.unwrap();
+    let notes: Vec<Note> = rows.into_iter().map(note).collect();
+    outbox::settle(&site.db, &notes, now).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

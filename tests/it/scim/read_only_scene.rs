@@ -68,6 +68,8 @@ pub const ALLOWED: &[&str] = &[
     "POST /adoptions/{adoption}/decide",
     "POST /held/{held}/release",
     "POST /held/{held}/reject",
+    // what was told is told once more
+    "POST /changes/{change}/deliveries/{delivery}/retry",
 ];
 
 /// What names nobody whom a connection could keep, and no group.

@@ -14,6 +14,8 @@ pub(crate) struct Revocations {
     position: Option<u64>,
     /// When the feed was last heard to its end.
     heard: Option<Instant>,
+    /// The same by the calendar, in seconds since 1970.
+    heard_on: i64,
     kept: HashMap<Key, Kept>,
     /// What is kept, in the order in which it may be forgotten. One that was renewed stands here twice.
     ends: VecDeque<(Instant, Key)>,
@@ -92,7 +94,7 @@ impl Revocations {
         // An old message, sent again by somebody on the way, is true and still no sign of life.
         let fresh = message.head && (arrival.now - message.issued_at).abs() <= arrival.leeway;
         if fresh {
-            self.heard = Some(arrival.at);
+            (self.heard, self.heard_on) = (Some(arrival.at), arrival.now);
         }
         Ok(fresh)
     }
@@ -146,6 +148,12 @@ impl Revocations {
     /// Whether the feed was heard to its end not too long ago.
     pub fn is_fresh(&self, at: Instant, max_silence: Duration) -> bool {
         self.silence(at).is_some_and(|silence| silence <= max_silence)
+    }
+
+    /// Whether the calendar went on for longer since then: a machine that was halted stops the clock that only goes
+    /// forward, and revocations go on.
+    pub fn was_halted(&self, now: i64, longest: Duration) -> bool {
+        u64::try_from(now.saturating_sub(self.heard_on)).is_ok_and(|since| since > longest.as_secs())
     }
 
     /// How long ago the feed was heard to its end; `None` if it never was.
@@ -287,6 +295,16 @@ mod tests {
         assert_eq!((judged(&kept, start), kept.position()), (Err(Kind::Revoked), Some((50, "g1"))));
         kept.begin_anew();
         assert_eq!((judged(&kept, start), kept.position()), (Err(Kind::Revoked), None));
+    }
+
+    #[test]
+    fn a_machine_that_was_halted_has_not_heard_the_feed_meanwhile() {
+        let start = Instant::now();
+        let mut kept = Revocations::default();
+        let arrival = at(start, 5);
+        kept.apply(first(vec![]), arrival).expect("it begins");
+        assert!(!kept.was_halted(arrival.now + 15, SILENCE));
+        assert!(kept.was_halted(arrival.now + 3600, SILENCE) && !kept.was_halted(arrival.now - 3600, SILENCE));
     }
 
     #[test]

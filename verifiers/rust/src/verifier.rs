@@ -142,7 +142,8 @@ impl Verifier {
     pub fn status(&self) -> Status {
         let (at, revocations) = (Instant::now(), reading(&self.shared.revocations));
         Status {
-            fresh: revocations.is_fresh(at, self.shared.options.max_silence),
+            fresh: revocations.is_fresh(at, self.shared.options.max_silence)
+                && !revocations.was_halted(now(), self.shared.longest()),
             silent_for: revocations.silence(at),
             entries: revocations.len(),
             position: revocations.position().map(|(position, _)| position),
@@ -172,10 +173,16 @@ impl Shared {
             return Err(Kind::StaleFeed);
         };
         let (issuer, audience) = (self.options.issuer.as_str(), self.options.audience.as_str());
-        let (leeway, max_life) = (seconds(self.options.leeway), seconds(max_life));
-        let claims = Claims::check(claims?, &Expected { issuer, audience, now: now(), leeway, max_life })?;
-        reading(&self.revocations).judge(&claims, Instant::now(), self.options.max_silence)?;
-        Ok(claims)
+        let (leeway, max_life, now) = (seconds(self.options.leeway), seconds(max_life), now());
+        let claims = Claims::check(claims?, &Expected { issuer, audience, now, leeway, max_life })?;
+        let revocations = reading(&self.revocations);
+        revocations.judge(&claims, Instant::now(), self.options.max_silence)?;
+        if revocations.was_halted(now, self.longest()) { Err(Kind::StaleFeed) } else { Ok(claims) }
+    }
+
+    /// The silence by the calendar, whose seconds are whole and which may be set.
+    fn longest(&self) -> Duration {
+        self.options.max_silence + self.options.leeway + Duration::from_secs(1)
     }
 
     /// Fetches the keys, unless that was tried less than `at_most` ago.

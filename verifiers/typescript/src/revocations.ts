@@ -32,6 +32,8 @@ export class Revocations {
   private position: number | undefined;
   /** When the feed was last heard to its end. */
   private heard: number | undefined;
+  /** The same by the calendar, in seconds since 1970. */
+  private heardOn = 0;
   private readonly kept = new Map<string, Kept>();
   /** What is kept, in the order in which it may be forgotten, from `first` on. One that was renewed stands here twice. */
   private ends: { until: number; key: string }[] = [];
@@ -55,7 +57,7 @@ export class Revocations {
     for (const entry of message.entries) this.keep(entry, arrival.at + arrival.keep);
     // An old message, sent again by somebody on the way, is true and still no sign of life.
     const fresh = message.head && Math.abs(arrival.now - message.issuedAt) <= arrival.leeway;
-    if (fresh) this.heard = arrival.at;
+    if (fresh) [this.heard, this.heardOn] = [arrival.at, arrival.now];
     return fresh;
   }
 
@@ -107,6 +109,14 @@ export class Revocations {
   isFresh(at: number, maxSilence: number): boolean {
     const silence = this.silence(at);
     return silence !== undefined && silence <= maxSilence;
+  }
+
+  /**
+   * Whether the calendar went on for longer since then, in milliseconds: a machine that was halted stops the clock that
+   * only goes forward, and revocations go on.
+   */
+  wasHalted(now: number, longest: number): boolean {
+    return (now - this.heardOn) * 1000 > longest;
   }
 
   /** How long ago the feed was heard to its end, in milliseconds; nothing if it never was. */

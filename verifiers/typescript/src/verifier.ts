@@ -99,16 +99,25 @@ export class Verifier {
     const all = await this.signed(token, ACCESS_TOKEN);
     const { issuer, audience, leeway, maxSilence } = this.settings;
     const { maxLife } = this.places.places;
-    const claims = Claims.check(all, { issuer, audience, now: wallClock(), leeway, maxLife });
+    const now = wallClock();
+    const claims = Claims.check(all, { issuer, audience, now, leeway, maxLife });
     this.revocations.judge(claims, performance.now(), maxSilence);
+    if (this.revocations.wasHalted(now, this.longest())) throw new Refusal("stale_feed");
     return claims;
+  }
+
+  /** The silence by the calendar, whose seconds are whole and which may be set. */
+  private longest(): number {
+    return this.settings.maxSilence + (this.settings.leeway + 1) * 1000;
   }
 
   /** How it stands with the feed. */
   status(): Status {
     const at = performance.now();
     return {
-      fresh: this.revocations.isFresh(at, this.settings.maxSilence),
+      fresh:
+        this.revocations.isFresh(at, this.settings.maxSilence) &&
+        !this.revocations.wasHalted(wallClock(), this.longest()),
       silentFor: this.revocations.silence(at),
       entries: this.revocations.size,
       position: this.revocations.where()?.position,

@@ -169,6 +169,12 @@ test("a new beginning of the same generation forgets nothing", () => {
   assert.deepEqual([judged(kept, 1), kept.where()], ["revoked", undefined]);
 });
 
+test("a machine that was halted has not heard the feed meanwhile", () => {
+  const kept = new Revocations();
+  take(kept, 0, 1, { reset: true }, 5);
+  assert.deepEqual([kept.wasHalted(1020, SILENCE), kept.wasHalted(4605, SILENCE)], [false, true]);
+});
+
 test("a message that was kept back is no sign of life", () => {
   const kept = new Revocations();
   assert.equal(take(kept, 0, 1, { reset: true, iat: 1000 }, 5), true);

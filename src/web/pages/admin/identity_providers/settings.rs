@@ -24,7 +24,7 @@ use crate::web::pages::error;
 use crate::web::pages::view::admin::Errors;
 use crate::web::pages::view::identity_providers::ProviderSettingsPage;
 
-/// What a set-up is sealed for while it is asked about: a secret may be among it.
+/// What a set-up is sealed for while it is asked about, with the connection's id: a secret may be among it.
 const PURPOSE: &str = "console.sign-in";
 /// How long it can be answered, in milliseconds.
 const LIFE: i64 = HOUR;
@@ -59,7 +59,7 @@ pub async fn post(Posted { desk, form }: Posted) -> Response {
         return begin(&desk, form).await;
     }
     let is_answer = review::is_answer(&form);
-    let Some(form) = (if is_answer { kept(&desk, &form) } else { Some(form) }) else {
+    let Some(form) = (if is_answer { kept(&desk, &place, &form) } else { Some(form) }) else {
         return desk.answer(error::expired());
     };
     let settings = match settings_form::read(&form) {
@@ -85,9 +85,14 @@ pub async fn post(Posted { desk, form }: Posted) -> Response {
     }
 }
 
+/// For what the fields of a connection's form are sealed: those of one are no answer about another.
+fn purpose(place: &Place) -> String {
+    format!("{PURPOSE} {}", place.connection.id)
+}
+
 /// The fields of an answered review, as they were typed.
-fn kept(desk: &Desk, form: &Form) -> Option<Form> {
-    let typed: String = desk.open(PURPOSE, form.sent("kept"), LIFE)?;
+fn kept(desk: &Desk, place: &Place, form: &Form) -> Option<Form> {
+    let typed: String = desk.open(&purpose(place), form.sent("kept"), LIFE)?;
     Form::parse(typed.as_bytes()).ok()
 }
 
@@ -126,7 +131,7 @@ fn deed(desk: &Desk, place: &Place, (set_up, is_another): (&SetUp, bool), form: 
         always_ask: closes,
         shows_break_glass: false,
         pages: (place.path("sign-in"), place.path("sign-in")),
-        fields: vec![("kept".to_owned(), desk.seal(PURPOSE, typed.finish()))],
+        fields: vec![("kept".to_owned(), desk.seal(&purpose(place), typed.finish()))],
         taken: Vec::new(),
         seen: Some((Part::SignIn, form.sent("seen").to_owned())),
         changes: vec![set_up.change(before)],
