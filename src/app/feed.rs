@@ -126,12 +126,11 @@ impl Feed {
         let Learned { extent, entries, as_of } = learned;
         let mut known = self.known();
         let moved = known.extent.as_ref().is_none_or(|before| *before != extent);
-        match entries {
-            Some(entries) => known.entries.extend(entries),
-            None => {
-                known.entries.clear();
-                known.from = extent.head;
-            }
+        if let Some(entries) = entries {
+            known.entries.extend(entries);
+        } else {
+            known.entries.clear();
+            known.from = extent.head;
         }
         while known.entries.len() > KEPT {
             if let Some(oldest) = known.entries.pop_front() {

@@ -54,6 +54,9 @@ impl Bits {
     }
 
     /// In zlib's format, as base64url (§4.2).
+    ///
+    /// # Panics
+    /// Never: a vector takes whatever is written to it.
     #[must_use]
     pub fn packed(&self) -> String {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use super::lines::Line;
+use super::lines::{Found, Line};
 use super::{NOT_UNDERSTOOD, later};
 use crate::app::App;
 use crate::domain::keys::Alg;
@@ -54,7 +54,7 @@ async fn logout(app: &App, line: &Line, row: &Leased, of: (&str, &str)) -> Outco
 
 /// The application, read once for all rows of it that were leased together.
 async fn application(app: &App, line: &Line, row: &Leased) -> Result<Option<Arc<Application>>, sqlx::Error> {
-    if let Some(known) = line.known(row.leased_at) {
+    if let Some(Found(known)) = line.known(row.leased_at) {
         return Ok(known);
     }
     let read_at = app.now();

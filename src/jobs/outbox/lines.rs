@@ -146,9 +146,9 @@ impl Line {
 
     /// What is known of the application, if it was read since a row was leased: then it is as it was when the row was
     /// written, or later.
-    pub(super) fn known(&self, leased_at: UnixMillis) -> Option<Option<Arc<Application>>> {
+    pub(super) fn known(&self, leased_at: UnixMillis) -> Option<Found> {
         let state = self.state();
-        state.known.as_ref().filter(|(read_at, _)| *read_at >= leased_at).map(|(_, known)| known.clone())
+        state.known.as_ref().filter(|(read_at, _)| *read_at >= leased_at).map(|(_, known)| Found(known.clone()))
     }
 
     /// Remembers the application as it was read.
@@ -167,6 +167,10 @@ impl Line {
         InHand { line: Arc::clone(self), rows }
     }
 }
+
+/// The application that was found, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found(pub(super) Option<Arc<Application>>);
 
 /// Rows of a line that are in hand, until this is dropped.
 #[derive(Debug)]
@@ -314,7 +318,7 @@ mod tests {
     fn what_was_read_before_the_lease_is_read_again() {
         let line = Line::new(LONGEST);
         line.know(START, None);
-        assert_eq!(line.known(START), Some(None));
+        assert_eq!(line.known(START), Some(Found(None)));
         assert_eq!(line.known(START.plus(1)), None);
     }
 }

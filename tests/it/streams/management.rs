@@ -280,7 +280,7 @@ async fn whom_a_stream_leaves_out_nobody_can_tell_from_the_answer() {
         ] {
             assert_eq!(turn("remove", nobody).await, gone);
         }
-        let out = async || streams::excluded(&mut site.conn().await, &[stream.clone()]).await.unwrap();
+        let out = async || streams::excluded(&mut site.conn().await, std::slice::from_ref(&stream)).await.unwrap();
         let left_out: Vec<_> = out().await.into_iter().map(|(_, user)| user).collect();
         assert_eq!(left_out.len(), 2);
         assert!(left_out.contains(&ana) && left_out.contains(&bo));
