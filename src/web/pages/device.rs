@@ -209,8 +209,7 @@ fn ended(status: StatusCode, title: &'static str, message: String) -> Response {
 mod tests {
     use super::super::view::Page as _;
     use super::*;
-
-    const HOSTILE: &str = "\"'><script>alert(1)</script><b onload=x style=y>";
+    use crate::web::pages::view::checks::HOSTILE;
 
     fn text() -> String {
         HOSTILE.to_owned()

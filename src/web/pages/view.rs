@@ -326,4 +326,6 @@ impl MePage {
 pub struct HelpPage;
 
 #[cfg(test)]
+pub mod checks;
+#[cfg(test)]
 mod tests;

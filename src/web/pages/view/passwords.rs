@@ -119,8 +119,7 @@ pub struct LinkDeadPage {
 mod tests {
     use super::super::Page;
     use super::*;
-
-    const HOSTILE: &str = "\"'><script>alert(1)</script><b onload=x style=y>";
+    use crate::web::pages::view::checks::HOSTILE;
 
     fn faults() -> PasswordFaults {
         PasswordFaults { password: vec![HOSTILE.to_owned()], again: Some(HOSTILE.to_owned()) }

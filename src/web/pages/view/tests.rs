@@ -1,8 +1,7 @@
 //! Every page, rendered with hostile values and read as a machine reads it.
 
+use super::checks::HOSTILE;
 use super::*;
-
-const HOSTILE: &str = "\"'><script>alert(1)</script><b onload=x style=y>";
 
 fn application(uri: &str) -> ApplicationView {
     let uri = Some(uri.to_owned());

@@ -141,8 +141,7 @@ pub struct IdentitiesPage {
 mod tests {
     use super::super::Page as _;
     use super::*;
-
-    const HOSTILE: &str = "\"'><script>alert(1)</script><b onload=x style=y>";
+    use crate::web::pages::view::checks::HOSTILE;
 
     fn text() -> String {
         HOSTILE.to_owned()
