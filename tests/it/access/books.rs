@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use muster::domain::change::Change;
 use muster::domain::granted::{Authentication, Granted, Holding};
 use muster::domain::oauth::scope::Scopes;
 use muster::domain::oidc::claims::ClaimsRequest;
@@ -16,6 +17,7 @@ use time::OffsetDateTime;
 use tower_sessions::SessionStore as _;
 use tower_sessions::session::{Id, Record};
 
+use super::batch::Batch;
 use super::scene::Scene;
 use super::snapshot::Snapshot;
 
@@ -45,6 +47,8 @@ pub struct Books {
     pub entries: BTreeMap<EntryId, Entry>,
     pub families: BTreeMap<FamilyId, Family>,
     pub sessions: BTreeMap<SessionId, UserId>,
+    /// With which version the next membership of an account that left an organisation begins.
+    begins: BTreeMap<(OrgId, UserId), i64>,
 }
 
 /// What a change ends, and who should be told of whose sign-out.
@@ -85,6 +89,33 @@ impl Books {
         let over = self.sessions.iter().filter(|(id, user)| barred.contains(*user) || !left.contains(id));
         ending.sessions = over.map(|(id, _)| id.clone()).collect();
         ending
+    }
+
+    /// The version with which each membership that a change adds begins: above all versions of the account's earlier
+    /// memberships of the organisation, so that nothing that was issued to those is honoured again.
+    pub fn versions(&mut self, batch: &Batch, before: &Snapshot, after: &Snapshot) -> BTreeMap<MembershipId, i64> {
+        let mut standing: BTreeMap<(OrgId, UserId), (MembershipId, i64)> = BTreeMap::new();
+        for (org, of) in &batch.start.orgs {
+            let rows = of.members.iter().map(|(id, member)| (id, member, before.counters[id].0));
+            standing.extend(rows.map(|(id, member, acv)| ((org.clone(), member.user.clone()), (id.clone(), acv))));
+        }
+        let mut added = BTreeMap::new();
+        for change in &batch.changes {
+            let Change::AddMember { org, member, user, .. } = change else {
+                continue;
+            };
+            let place = (org.clone(), user.clone());
+            if let Some((_, acv)) = standing.get(&place).filter(|(id, _)| !after.counters.contains_key(id)) {
+                self.begins.insert(place.clone(), acv + 1);
+            }
+            let first = self.begins.get(&place).copied().unwrap_or(1);
+            standing.insert(place, (member.clone(), first));
+            added.insert(member.clone(), first);
+        }
+        for (place, (_, acv)) in standing.into_iter().filter(|(_, (id, _))| !after.counters.contains_key(id)) {
+            self.begins.insert(place, acv + 1);
+        }
+        added
     }
 
     /// Strikes out what ended.

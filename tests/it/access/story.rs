@@ -51,6 +51,8 @@ struct Accepted<'b> {
     after: &'b Snapshot,
     expected: Vec<MemberReceipt>,
     ending: Ending,
+    /// With which version each added membership begins.
+    begins: BTreeMap<MembershipId, i64>,
 }
 
 impl Teller<'_> {
@@ -92,12 +94,13 @@ impl Teller<'_> {
                 let expected = batch.outcomes();
                 let ended = expected.iter().filter(|line| line.verdict == Verdict::End).map(|line| line.member.clone());
                 let ending = self.books.ending(&ended.collect(), &batch.barred, &self.scene);
-                let accepted =
-                    Accepted { batch: &batch, receipt: &receipt, before: &before, after: &after, expected, ending };
+                let begins = self.books.versions(&batch, &before, &after);
+                let (batch, receipt, before, after) = (&batch, &receipt, &before, &after);
+                let accepted = Accepted { batch, receipt, before, after, expected, ending, begins };
                 self.accepted(&accepted).await?;
                 self.books.strike(&accepted.ending);
                 self.scene.model = batch.model.clone();
-                self.agrees(&after)
+                self.agrees(after)
             }
             (Err(dry), Err(real), Some(word)) => {
                 prop_assert_eq!((dry.code(), real.code()), (word, word), "{:?}", batch.changes);
@@ -266,13 +269,15 @@ fn ended_exactly(accepted: &Accepted<'_>) -> TestCaseResult {
     Ok(())
 }
 
-/// `acv` rises where anything changed, `acv_least` with it for Narrow and End, `epoch` for End; nothing else rises.
+/// `acv` rises where anything changed, `acv_least` with it for Narrow and End, `epoch` for End; nothing else rises. A new
+/// membership begins above the account's earlier ones.
 fn counted_as_designed(accepted: &Accepted<'_>) -> TestCaseResult {
     let verdicts: BTreeMap<&MembershipId, Verdict> =
         accepted.expected.iter().map(|line| (&line.member, line.verdict)).collect();
     let mut expected = BTreeMap::new();
     for id in accepted.batch.model.orgs.values().flat_map(|org| org.members.keys()) {
-        let (acv, least, epoch) = accepted.before.counters.get(id).copied().unwrap_or((1, 1, 1));
+        let begin = || (accepted.begins[id], accepted.begins[id], 1);
+        let (acv, least, epoch) = accepted.before.counters.get(id).copied().unwrap_or_else(begin);
         let counters = match verdicts.get(id) {
             None => (acv, least, epoch),
             Some(Verdict::Keep) => (acv + 1, least, epoch),

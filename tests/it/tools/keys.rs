@@ -14,6 +14,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{RESOURCE, Tool, acme};
+use crate::support::application::sample;
 use crate::support::browser::Person;
 use crate::support::client::{Tokens, claims, list, part};
 use crate::support::http::Answer;
@@ -125,9 +126,10 @@ async fn an_unknown_key_a_wrong_secret_and_a_key_without_one_are_answered_alike(
         }
         tool.token().await;
         // An application can't take a key's name, and so can't see its tokens.
-        let squatter = site.client(&acme.application(others.key.as_str()).await);
-        let answer = squatter.post("/introspect", &[("token", others.token().await.as_str())]).await;
-        assert_eq!(answer.refusal(), (401, "invalid_client".to_owned()));
+        let mut squatter = sample(others.key.as_str());
+        squatter.org = Some(acme.id.clone());
+        let refusal = site.change(vec![Change::PutApplication(Box::new(squatter))]).await.err().unwrap();
+        assert!(matches!(refusal, Refusal::Invalid { field: "client_id", .. }), "{refusal}");
     })
     .await;
 }
