@@ -105,8 +105,9 @@ async fn carry_out(app: &App, command: OutboxCommand) -> anyhow::Result<ExitCode
         OutboxCommand::Retry { id: None, receiver } => {
             let receiver = receiver.unwrap_or_default();
             let rows = deliveries::retry_receiver(app, Asked::on_command_line(), &receiver).await?;
-            say(format_args!("{} due now", count(rows, "row")));
-            Ok(ExitCode::SUCCESS)
+            let yes = format!("{} due now", count(rows, "row"));
+            let no = "no row of this receiver was given up or waits for an attempt: see `muster outbox list`";
+            Ok(told(rows > 0, &yes, no))
         }
         OutboxCommand::GiveUp { id } => {
             let Some(id) = read(&id) else { return Ok(ExitCode::FAILURE) };

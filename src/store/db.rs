@@ -1,4 +1,4 @@
-//! The only file that knows there are two databases: SQLite (embedded) and PostgreSQL.
+//! The only room that knows there are two databases: SQLite (embedded) and PostgreSQL.
 //!
 //! One SQL text serves both: an enum of native queries behind a typed facade. Reading takes a [`Conn`]; writing is
 //! only possible inside [`Database::write`], which hands the job a [`Tx`].
@@ -8,20 +8,22 @@
 //! every caller. On SQLite all writers share one connection and one commit (group commit): each job runs in its own
 //! savepoint, and its caller goes on when the COMMIT has reached the disk. On PostgreSQL each job is a transaction.
 
+mod cells;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions};
 use sqlx::query::Query as Native;
-use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{AssertSqlSafe, Decode, Encode, PgConnection, Postgres, Row as _, Sqlite, SqliteConnection, Type};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Encode, PgConnection, Postgres, Sqlite, SqliteConnection, Type};
 use tracing::Instrument as _;
 
+pub use self::cells::{Cell, Cells, Record, corrupt};
+use self::cells::{NativeRow, read};
 use super::commit_queue::{self, CommitQueue};
 use super::shelf::{self, Lease, Shelf};
 use crate::config::Config;
@@ -44,93 +46,12 @@ const SQLITE_READERS: u32 = 4;
 pub trait Bind<'q>: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres> + 'q {}
 impl<'q, T> Bind<'q> for T where T: Encode<'q, Sqlite> + Type<Sqlite> + Encode<'q, Postgres> + Type<Postgres> + 'q {}
 
-/// A value that both drivers can read.
-pub trait Cell: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
-impl<T> Cell for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
-
-enum NativeRow<'r> {
-    Sqlite(&'r SqliteRow),
-    Postgres(&'r PgRow),
-}
-
-/// The cells of one row, read from left to right in the order of the SELECT list.
-pub struct Cells<'r> {
-    row: NativeRow<'r>,
-    next: usize,
-}
-
-impl Cells<'_> {
-    /// The next cell.
-    ///
-    /// # Errors
-    /// The cell is missing, or is not of type `T`.
-    pub fn take<T: Cell>(&mut self) -> Result<T> {
-        let index = self.next;
-        self.next += 1;
-        match self.row {
-            NativeRow::Sqlite(row) => row.try_get(index),
-            NativeRow::Postgres(row) => row.try_get(index),
-        }
-    }
-
-    /// The next cell, a text that must be one of ours; the error names what was found.
-    ///
-    /// # Errors
-    /// As [`Cells::take`], or the text can't be parsed.
-    pub fn parse<T: std::str::FromStr>(&mut self) -> Result<T> {
-        let text: String = self.take()?;
-        text.parse().map_err(|_| corrupt(&format!("column {} holds {text:?}", self.next - 1)))
-    }
-
-    /// As [`Cells::parse`], for a column that may be NULL.
-    ///
-    /// # Errors
-    /// As [`Cells::parse`].
-    pub fn parse_optional<T: std::str::FromStr>(&mut self) -> Result<Option<T>> {
-        let text: Option<String> = self.take()?;
-        text.map(|t| t.parse().map_err(|_| corrupt(&format!("column {} holds {t:?}", self.next - 1)))).transpose()
-    }
-
-    /// The next cell, a JSON text.
-    ///
-    /// # Errors
-    /// As [`Cells::take`], or the text is not the JSON that was expected.
-    pub fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
-        let text: String = self.take()?;
-        serde_json::from_str(&text).map_err(|e| corrupt(&format!("column {}: {e}", self.next - 1)))
-    }
-}
-
-/// The error for a cell that our own code cannot have written.
-#[must_use]
-pub fn corrupt(what: &str) -> sqlx::Error {
-    sqlx::Error::Decode(format!("corrupt row: {what}").into())
-}
-
 /// Whether a transaction of a server was given up, and undone, because it and another waited for each other: then it can be
 /// made again.
 #[must_use]
 pub fn is_deadlock(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("40P01"))
 }
-
-/// What can be read from a row.
-pub trait Record: Sized {
-    /// Builds the record from its cells.
-    ///
-    /// # Errors
-    /// A cell is missing or of another type.
-    fn read(cells: &mut Cells<'_>) -> Result<Self>;
-}
-
-macro_rules! tuple_records {
-    ($(($($name:ident),+);)*) => {$(
-        impl<$($name: Cell),+> Record for ($($name,)+) {
-            fn read(cells: &mut Cells<'_>) -> Result<Self> { Ok(($(cells.take::<$name>()?,)+)) }
-        }
-    )*};
-}
-tuple_records! { (A); (A, B); (A, B, C); (A, B, C, D); (A, B, C, D, E); (A, B, C, D, E, F); }
 
 /// What PostgreSQL needs to pass over rows that another transaction is writing.
 const PASS_OVER: &str = "FOR NO KEY UPDATE SKIP LOCKED";
@@ -267,10 +188,6 @@ fn noted<T>(outcome: Result<T>) -> Result<T> {
         shelf::note(error);
     }
     outcome
-}
-
-fn read<T: Record>(row: NativeRow<'_>) -> Result<T> {
-    T::read(&mut Cells { row, next: 0 })
 }
 
 /// A connection inside a transaction: the only thing that store functions which write accept.

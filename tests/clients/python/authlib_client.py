@@ -19,6 +19,7 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc.jwk import ECKey, KeySet
 from plain_browser import Arrival, PlainBrowser, sign_in
+from steps import required, step
 
 SCOPE = os.environ.get("SCOPE") or "openid profile email roles offline_access"
 
@@ -43,21 +44,6 @@ class ResourceServer(JWTBearerTokenValidator):
         token = self.authenticate_token(access_token)
         self.validate_token(token, list(scopes), None)
         return token
-
-
-def required(name):
-    assert os.environ.get(name), f"set {name} in the environment"
-    return os.environ[name]
-
-
-def step(name, run):
-    try:
-        result = run()
-    except BaseException:
-        print(f"FAIL {name}", file=sys.stderr)
-        raise
-    print(f"ok   {name}", file=sys.stderr)
-    return result
 
 
 def new_key(path):

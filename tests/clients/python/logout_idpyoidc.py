@@ -7,7 +7,6 @@ it looking; the facts are the last line.
 """
 
 import json
-import os
 import sys
 import threading
 import time
@@ -16,23 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from idpyoidc.client.oauth2.stand_alone_client import StandAloneClient, backchannel_logout
 from plain_browser import PlainBrowser, sign_in
+from steps import required, step
 
 PATIENCE = 15
-
-
-def required(name):
-    assert os.environ.get(name), f"set {name} in the environment"
-    return os.environ[name]
-
-
-def step(name, run):
-    try:
-        result = run()
-    except BaseException:
-        print(f"FAIL {name}", file=sys.stderr)
-        raise
-    print(f"ok   {name}", file=sys.stderr)
-    return result
 
 
 ISSUER, REDIRECT_URI = required("MUSTER_ISSUER"), required("REDIRECT_URI")

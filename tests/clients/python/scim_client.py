@@ -5,30 +5,14 @@ tests/clients/README.md lists the settings and the facts. Whatever it pushed is 
 """
 
 import json
-import os
-import sys
 
 from httpx2 import Client
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_models import Error, PatchOp, PatchOperation, SearchRequest
+from steps import required, step
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PEOPLE = ("ana", "bo", "carl")
-
-
-def required(name):
-    assert os.environ.get(name), f"set {name} in the environment"
-    return os.environ[name]
-
-
-def step(name, run):
-    try:
-        result = run()
-    except BaseException:
-        print(f"FAIL {name}", file=sys.stderr)
-        raise
-    print(f"ok   {name}", file=sys.stderr)
-    return result
 
 
 def is_error(answer, status, kind=None):

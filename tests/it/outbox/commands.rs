@@ -42,7 +42,9 @@ async fn an_operator_sees_what_waits_and_tries_it_again_or_gives_it_up() {
         assert_eq!((&shown["state"], shown["next_at"].is_string()), (&json!("waiting"), true));
         let again = installation.succeeds(&["outbox", "retry", "--receiver", &receiver]).await;
         assert!(again.contains("1 row due now"), "{again}");
-        for bad in [&["outbox", "show", "out_x"][..], &["outbox", "retry"], &["outbox", "list", "--state", "lost"]] {
+        let nobody: &[&str] = &["outbox", "retry", "--receiver", "nobody"];
+        for bad in [nobody, &["outbox", "show", "out_x"], &["outbox", "retry"], &["outbox", "list", "--state", "lost"]]
+        {
             assert!(!installation.run(bad).await.status.success(), "{bad:?}");
         }
         let row = outbox::find(&mut db.read().await.unwrap(), &id.parse().unwrap()).await.unwrap().unwrap();
