@@ -22,6 +22,8 @@ use crate::outside::hasher::{Hasher, HasherConfig};
 use crate::outside::keyring::Keyring;
 use crate::outside::mail::templates::Templates;
 use crate::outside::mail::{Mailer, SetUpError};
+use crate::outside::passkeys::Passkeys;
+use crate::outside::places::{NotRead, Places};
 use crate::outside::relying_party::{RelyingParty, RelyingPartyConfig, SendError};
 use crate::outside::sealer::Sealer;
 use crate::outside::sms::Sms;
@@ -57,6 +59,10 @@ pub struct Handles {
     pub templates: Templates,
     /// How text messages leave.
     pub sms: Sms,
+    /// What passkeys are asked, and judged by.
+    pub passkeys: Passkeys,
+    /// Where addresses are, as far as a file says.
+    pub places: Places,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where chance comes from.
@@ -104,13 +110,16 @@ pub enum NotSetUp {
     /// Mail or text messages can't be sent as the settings say.
     #[error(transparent)]
     Messages(#[from] SetUpError),
+    /// The file that says where addresses are can't be read.
+    #[error("sessions.places_file: {0}")]
+    Places(#[from] NotRead),
 }
 
 impl App {
     /// Puts the handles together. The keyring is empty until `flows::rotate_keys::load`.
     ///
     /// # Errors
-    /// The extra certificate authority can't be read, or messages can't be sent as the settings say.
+    /// A file that the settings name can't be read, or messages can't be sent as they say.
     pub fn new(config: Config, parts: Parts) -> Result<Self, NotSetUp> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let passwords = &config.passwords;
@@ -147,6 +156,8 @@ impl App {
             mailer,
             templates,
             sms,
+            passkeys: Passkeys::new(&config.issuer, &config.mail.product),
+            places: Places::load(config.sessions.places_file.as_deref())?,
             clock: parts.clock,
             chance: parts.chance,
             applications: Cache::builder().max_capacity(10_000).build(),

@@ -25,7 +25,8 @@ use crate::web::oidc::{
 };
 use crate::web::operating;
 use crate::web::pages::{admin, consent, device, error, files, me, select_org, setup, sign_in};
-use crate::web::pages::{email, invite, my_invitations, my_password, my_profile, register};
+use crate::web::pages::{email, invite, my, my_invitations, my_password, my_profile, register};
+use crate::web::pages::{factor, factor_setup, locked, passkey};
 use crate::web::pages::{forgot, identities, password_change, reset, upstream, upstream_trial, welcome};
 use crate::web::scim;
 use crate::web::ssf;
@@ -104,6 +105,12 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/o/{slug}/login", get(sign_in::get_in_org))
         .route("/instance/login", get(sign_in::get_as_operator))
         .route("/login/password-change", get(password_change::get).post(password_change::post))
+        .route("/login/mfa", get(factor::get).post(factor::post))
+        .route("/login/mfa/setup", get(factor_setup::get).post(factor_setup::post))
+        .route("/login/mfa/done", post(factor_setup::done))
+        .route("/login/again", get(factor::again))
+        .route("/login/passkey", post(passkey::post))
+        .route("/login/locked", get(locked::get))
         .route("/forgot", get(forgot::get).post(forgot::post))
         .route("/reset/{secret}", get(reset::get).post(reset::post))
         .route("/welcome/{secret}", get(welcome::get).post(welcome::post))
@@ -119,7 +126,7 @@ fn people(app: &App) -> Router<Rooms> {
         .route("/end_session/confirm", post(end_session::confirm))
         .route("/setup/{token}", get(setup::get).post(setup::post))
         .route("/me", get(me::get))
-        .route("/me/sessions", post(me::end_session))
+        .merge(people_themselves())
         .route("/me/password", get(my_password::get).post(my_password::post))
         .route("/me/profile", get(my_profile::get).post(my_profile::post))
         .route("/me/invitations", get(my_invitations::get).post(my_invitations::post))
@@ -133,6 +140,26 @@ fn people(app: &App) -> Router<Rooms> {
         .layer(from_fn_with_state(app.clone(), mend_removals))
         .route("/help", get(files::help))
         .route("/assets/{hash}/{name}", get(files::get))
+}
+
+/// For people, of their own accounts.
+fn people_themselves() -> Router<Rooms> {
+    use my::{access, activity, applications, keys, organisations, security, sessions};
+    Router::new()
+        .route("/me/security", get(security::get).post(security::post))
+        .route("/me/security/remove", get(security::ask))
+        .route("/me/security/totp", get(security::totp::get).post(security::totp::post))
+        .route("/me/security/passkey", get(security::passkey::get).post(security::passkey::post))
+        .route("/me/security/codes", get(security::codes::get))
+        .route("/me/security/codes/download", post(security::codes::download))
+        .route("/me/sessions", get(sessions::get).post(sessions::post))
+        .route("/me/applications", get(applications::get).post(applications::post))
+        .route("/me/keys", get(keys::get).post(keys::post))
+        .route("/me/keys/download", post(keys::download))
+        .route("/me/organisations", get(organisations::get))
+        .route("/me/organisations/leave", get(organisations::ask).post(organisations::leave))
+        .route("/me/access", get(access::get))
+        .route("/me/activity", get(activity::get))
 }
 
 /// For administrators of an organisation, in their browsers.
@@ -149,7 +176,7 @@ fn administrators_pages() -> Router<Rooms> {
         .route("/o/{slug}/admin/people/invite/send", post(admin::invite::send))
         .route("/o/{slug}/admin/people/download", post(admin::download::post))
         .route("/o/{slug}/admin/people/{member}/registered", get(admin::register::registered))
-        .route("/o/{slug}/admin/people/{member}", get(admin::person::account))
+        .route("/o/{slug}/admin/people/{member}", get(admin::person::account).post(admin::person::guard_account))
         .route("/o/{slug}/admin/people/{member}/roles", get(admin::person::roles).post(admin::person::change_roles))
         .route("/o/{slug}/admin/people/{member}/groups", get(admin::person::groups).post(admin::person::set_groups))
         .route(

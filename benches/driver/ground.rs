@@ -75,7 +75,9 @@ fn settings(data: &Path, address: SocketAddr, database: Option<String>) -> Vec<(
         ("MUSTER_ISSUER", format!("http://{address}")),
         ("MUSTER_LISTEN", address.to_string()),
         ("MUSTER_HTTP__ALLOW_LOOPBACK_HTTP", "true".to_owned()),
-        // What is measured is the work, not how soon a connection's client is told to come again later.
+        // What is measured is the work, not how soon who asks too much is told to come again later.
+        ("MUSTER_SIGN_IN__ADDRESS_FAILURES_MINUTE", "0".to_owned()),
+        ("MUSTER_SIGN_IN__ADDRESS_FAILURES_HOUR", "0".to_owned()),
         ("MUSTER_SCIM__REQUESTS_PER_SECOND", "1000000".to_owned()),
         ("MUSTER_SCIM__BURST", "1000000".to_owned()),
         ("MUSTER_SCIM__IN_FLIGHT", "256".to_owned()),

@@ -3,6 +3,7 @@
 //! Commands on this machine read the settings first; those over the API (`remote`, `login`) don't. What a command does to access goes through the one door, as any page does;
 //! `plan` and `apply` ask for changes, `dev` too, and nothing here writes access by itself.
 
+mod account;
 mod apply;
 mod audit;
 mod backup;
@@ -92,6 +93,11 @@ enum Command {
     Outbox {
         #[command(subcommand)]
         command: outbox::OutboxCommand,
+    },
+    /// Help somebody who can't sign in any more and whom no administrator can help
+    Account {
+        #[command(subcommand)]
+        command: account::AccountCommand,
     },
     /// Check what an operator would check; exit code 1 if something must be mended
     Doctor,
@@ -255,6 +261,7 @@ async fn carry_out(line: Line) -> anyhow::Result<ExitCode> {
         Command::Keys { command: KeysCommand::Rotate } => keys::rotate(globals.ready()?).await,
         Command::Mail { command: MailCommand::Test { to } } => mail::test(globals.ready()?, &to).await,
         Command::Outbox { command } => outbox::run(globals.ready()?, command).await,
+        Command::Account { command } => account::run(globals.ready()?, command).await,
         Command::Audit { command: AuditCommand::Verify { org } } => {
             audit::verify(globals.ready()?, org.as_deref()).await
         }

@@ -18,6 +18,7 @@ pub mod passwords;
 pub mod registration;
 pub mod scim;
 pub mod sessions;
+pub mod sign_in;
 pub mod sms;
 mod source;
 pub mod telemetry;
@@ -41,13 +42,14 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// The sections a file may have.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 15] = [
     "http",
     "database",
     "keys",
     "tokens",
     "sessions",
     "passwords",
+    "sign_in",
     "registration",
     "scim",
     "outbound",
@@ -77,6 +79,8 @@ pub struct Config {
     pub sessions: sessions::Sessions,
     /// The rules for people's own accounts, and what a password's hash costs.
     pub passwords: passwords::Passwords,
+    /// What the sign-in asks of operators, and how much may be tried.
+    pub sign_in: sign_in::SignIn,
     /// Whether people may make accounts of their own.
     pub registration: registration::Registration,
     /// How much a connection's client may ask.
@@ -145,6 +149,7 @@ impl Config {
             tokens: settings.read("tokens", &mut faults),
             sessions: settings.read("sessions", &mut faults),
             passwords: settings.read("passwords", &mut faults),
+            sign_in: settings.read("sign_in", &mut faults),
             registration: settings.read("registration", &mut faults),
             scim: settings.read("scim", &mut faults),
             outbound: settings.read("outbound", &mut faults),
@@ -206,6 +211,7 @@ impl Config {
         self.tokens.check(faults);
         self.sessions.check(faults);
         self.passwords.check(faults);
+        self.sign_in.check(faults);
         self.scim.check(faults);
         self.outbound.check(faults);
         self.dns.check(faults);

@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_struct_tells_the_names_of_its_fields() {
-        assert_eq!(fields_of::<crate::config::sessions::Sessions>(), ["idle_secs", "absolute_secs"]);
+        assert_eq!(fields_of::<crate::config::sessions::Sessions>(), ["idle_secs", "absolute_secs", "places_file"]);
     }
 
     #[test]

@@ -43,6 +43,28 @@ impl Preset {
     }
 }
 
+/// How a lock against guessing ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockMode {
+    /// By itself, after its time.
+    #[default]
+    Pause,
+    /// By a link for a new password, or by an administrator.
+    Reset,
+}
+
+impl LockMode {
+    /// The word in files and in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Reset => "reset",
+        }
+    }
+}
+
 /// The price of a password's hash and the lock against guessing.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
@@ -67,6 +89,8 @@ pub struct Passwords {
     pub lock_window_secs: i64,
     /// How long the lock lasts.
     pub lock_secs: i64,
+    /// How it ends.
+    pub lock_mode: LockMode,
     /// How many minutes a mailed link for a new password lives.
     pub reset_minutes: i64,
 }
@@ -84,6 +108,7 @@ impl Default for Passwords {
             lock_failures: 5,
             lock_window_secs: 15 * MINUTE,
             lock_secs: 15 * MINUTE,
+            lock_mode: LockMode::default(),
             reset_minutes: 30,
         }
     }
@@ -119,6 +144,13 @@ mod tests {
         for preset in Preset::ALL {
             assert_eq!(serde_json::to_value(preset).unwrap(), preset.as_str());
             assert_eq!(serde_json::from_value::<Preset>(preset.as_str().into()).unwrap(), preset);
+        }
+    }
+
+    #[test]
+    fn the_word_of_a_lock_is_the_one_that_files_have() {
+        for mode in [LockMode::Pause, LockMode::Reset] {
+            assert_eq!(serde_json::to_value(mode).unwrap(), mode.as_str());
         }
     }
 

@@ -1,5 +1,7 @@
 //! `[sessions]`: how long a browser stays signed in, in seconds; organisations set theirs within these bounds.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::error::Faults;
@@ -13,11 +15,13 @@ pub struct Sessions {
     pub idle_secs: i64,
     /// How long a session may live.
     pub absolute_secs: i64,
+    /// A file in the MaxMind DB format that says where addresses are; without one, people are shown addresses alone.
+    pub places_file: Option<PathBuf>,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle_secs: HOUR, absolute_secs: 12 * HOUR }
+        Self { idle_secs: HOUR, absolute_secs: 12 * HOUR, places_file: None }
     }
 }
 
@@ -38,7 +42,7 @@ mod tests {
     #[test]
     fn a_session_may_not_idle_longer_than_it_lives() {
         let mut faults = Faults::default();
-        Sessions { idle_secs: 2 * HOUR, absolute_secs: HOUR }.check(&mut faults);
+        Sessions { idle_secs: 2 * HOUR, absolute_secs: HOUR, ..Sessions::default() }.check(&mut faults);
         assert_eq!(
             faults.finish().unwrap_err().to_string(),
             "sessions.idle_secs: is longer than sessions.absolute_secs"

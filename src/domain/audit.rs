@@ -107,6 +107,14 @@ pub const KINDS: &[&str] = &[
     "session.end_upstream",
     "member.set_break_glass",
     OWNER_BARRED,
+    "factor.add",
+    "factor.replace",
+    "factor.remove",
+    "factor.reset",
+    "factor.codes",
+    "passkey.rename",
+    "user.unlock",
+    PASSKEY_CLONED,
     "delivery.retry",
     "delivery.give_up",
 ];
@@ -123,9 +131,18 @@ pub const MASS_CHANGE_REJECTED: &str = "connection.mass_change_rejected";
 pub const DOMAIN_LOST: &str = "domain.lost";
 /// A connection has taken an organisation's owner away.
 pub const OWNER_BARRED: &str = "org.owner_barred";
+/// A passkey's counter went back: there may be two of it.
+pub const PASSKEY_CLONED: &str = "passkey.cloned";
 /// What somebody must hear of though no change tells it: by mail, whatever the rules of alerts say.
-pub const ALARMS: [&str; 6] =
-    [MASS_LOSS, MASS_CHANGE_HELD, MASS_CHANGE_RELEASED, MASS_CHANGE_REJECTED, DOMAIN_LOST, OWNER_BARRED];
+pub const ALARMS: [&str; 7] = [
+    MASS_LOSS,
+    MASS_CHANGE_HELD,
+    MASS_CHANGE_RELEASED,
+    MASS_CHANGE_REJECTED,
+    DOMAIN_LOST,
+    OWNER_BARRED,
+    PASSKEY_CLONED,
+];
 
 /// A request that was turned away before anything of it was looked at.
 pub const REQUEST_DENIED: &str = "request.denied";

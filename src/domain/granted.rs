@@ -1,10 +1,13 @@
 //! What an authorization gave: the content of a code and of the token family that comes from it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::oauth::pkce::Challenge;
 use super::oauth::scope::Scopes;
 use super::oidc::claims::ClaimsRequest;
+use super::people::assurance::Method;
 use crate::kernel::id::{ApplicationId, EntryId, MembershipId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 
@@ -17,6 +20,10 @@ pub struct Authentication {
     pub acr: String,
     /// By what means (RFC 8176).
     pub amr: Vec<String>,
+    /// By what means, in our own words, by which it is judged: one word of `amr` can mean several of them. Empty in what was
+    /// given before there were any.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub methods: BTreeSet<Method>,
 }
 
 /// What a person allowed an application.

@@ -80,6 +80,8 @@ templates! {
     EmailChangedOld = "email_changed_old",
     /// The e-mail address was changed: to the new one.
     EmailChangedNew = "email_changed_new",
+    /// The phone number was changed: to the e-mail address.
+    PhoneChanged = "phone_changed",
     /// Sign-in is paused after too many failures.
     Locked = "locked",
     /// An access key was made.
@@ -98,6 +100,20 @@ templates! {
     OwnershipReceived = "ownership_received",
     /// The ownership of an organisation went away from the reader.
     OwnershipGiven = "ownership_given",
+    /// A second factor was added.
+    FactorAdded = "factor_added",
+    /// A second factor was taken away.
+    FactorRemoved = "factor_removed",
+    /// An administrator took every second factor away.
+    FactorsReset = "factors_reset",
+    /// New recovery codes were made.
+    RecoveryCodesMade = "recovery_codes_made",
+    /// A recovery code was used.
+    RecoveryCodeUsed = "recovery_code_used",
+    /// A code as second factor.
+    FactorCode = "factor_code",
+    /// A passkey's counter went back.
+    PasskeyCloned = "passkey_cloned",
     /// A rule of alerts fits an event.
     Alert = "alert",
 }
@@ -116,7 +132,7 @@ pub struct Mail {
     /// What the template is filled with, by name. Values are text that people typed: never trusted, never a secret.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
-    /// The secret link's path and secret, sealed with the instance key and bound to the row's id.
+    /// The secret link's path and secret, or a code, sealed with the instance key and bound to the address.
     #[serde(default)]
     pub sealed: Option<String>,
 }

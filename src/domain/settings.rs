@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::language::Language;
 use super::people::identifier::check_email;
-use super::people::invitation;
 use super::people::password::PasswordPolicy;
+use super::people::second_factor::SecondFactor;
+use super::people::{invitation, lockout};
 use crate::config::network::Network;
 use crate::kernel::id::ProjectId;
 
@@ -71,6 +72,10 @@ pub struct OrgSettings {
     pub default_project: Option<ProjectId>,
     /// What passwords of its people must be like.
     pub passwords: PasswordPolicy,
+    /// Who must have a second factor, and of which kinds.
+    pub second_factor: SecondFactor,
+    /// When guessing at its managed accounts is stopped, and how that ends.
+    pub lock: lockout::Settings,
     /// Who may be invited, and how long invitations live.
     pub invitations: invitation::Rules,
     /// The language of mails to people whose own isn't known; `None` is the instance's.
@@ -95,6 +100,8 @@ impl Default for OrgSettings {
             welcome_text: String::new(),
             default_project: None,
             passwords: PasswordPolicy::default(),
+            second_factor: SecondFactor::default(),
+            lock: lockout::Settings::default(),
             invitations: invitation::Rules::default(),
             language: None,
             colour: String::new(),
@@ -144,6 +151,8 @@ impl OrgSettings {
             faults.push(("support_email", "This is not a complete e-mail address.".to_owned()));
         }
         faults.extend(self.passwords.faults());
+        faults.extend(self.second_factor.faults());
+        faults.extend(self.lock.faults());
         faults
     }
 

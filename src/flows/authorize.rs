@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use self::place::{Chosen, choose_org, sign_in_again};
+use super::entering::{self, Ask, Comer};
+use super::step_up::{self, Reached};
 use super::tell::By;
 use super::{Fault, device, end_sessions};
 use crate::app::App;
@@ -23,6 +25,7 @@ use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::scope;
 use crate::domain::oidc::id_token;
 use crate::domain::oidc::prompt::{Need, Prompt, decide};
+use crate::domain::people::assurance::Level;
 use crate::domain::ssf::caep::Initiator;
 use crate::kernel::id::{ApplicationId, ConnectionId, EntryId, FamilyId, MembershipId, OrgId, UserId};
 use crate::kernel::secret::{Digest, Secret};
@@ -56,6 +59,8 @@ pub enum Step {
     SignIn,
     /// A sign-in at the provider of a connection, without a page before.
     Upstream(ConnectionId),
+    /// The page that asks for a second factor, or for one to be made: the session is not enough for what is entered.
+    Factor(Ask),
     /// The page that asks for the organisation.
     SelectOrg(Vec<Choice>),
     /// The consent page.
@@ -147,10 +152,10 @@ async fn with_session(
     address: Option<IpAddr>,
 ) -> Result<Step, Fault> {
     let request = &pending.request;
-    if request.claims.essential_acr().is_some_and(|levels| !levels.is_empty() && !levels.contains(&facts.acr)) {
-        return Ok(refuse(ErrorCode::AccessDenied, "the requested authentication level can not be reached"));
-    }
     let mut conn = app.db.read().await?;
+    if let Some(step) = for_level(&mut conn, request, facts).await? {
+        return Ok(step);
+    }
     let entrance = match choose_org(app, &mut conn, place::Visit { pending, application, facts, address }).await? {
         Chosen::Org(entrance) => Some(entrance),
         Chosen::None => None,
@@ -158,6 +163,12 @@ async fn with_session(
     };
     if entrance.as_ref().is_some_and(|entrance| stale_here(entrance, facts, pending, app.now())) {
         return sign_in_again(&mut conn, pending, application).await;
+    }
+    if let Some(step) = for_entering(app, &mut conn, pending, (facts, entrance.as_deref())).await? {
+        return match step {
+            Step::SignIn => sign_in_again(&mut conn, pending, application).await,
+            other => Ok(other),
+        };
     }
     let ask = if let Some(waiting) = &pending.device {
         // Whatever was allowed before: no device is let in by somebody who hasn't seen that it asks.
@@ -173,6 +184,50 @@ async fn with_session(
         return Ok(Step::Consent(Box::new(asked(app, &mut conn, request, entrance.as_deref(), &facts.user).await?)));
     }
     issue_code(app, &mut conn, pending, application, (facts, entrance)).await
+}
+
+/// What a request's level needs (`acr_values`, an essential `acr`); `None` for nothing. One that can't be reached is refused
+/// where it is essential; else the person goes on, and the tokens tell the level that they have (OpenID Connect Core
+/// §5.5.1.1, RFC 9470 §4).
+async fn for_level(
+    conn: &mut Conn,
+    request: &AuthorizationRequest,
+    facts: &Facts,
+) -> Result<Option<Step>, sqlx::Error> {
+    let essential = request.claims.essential_acr().filter(|levels| !levels.contains(&facts.acr));
+    let levels = essential.unwrap_or(&request.acr_values);
+    let unmet = || refuse(ErrorCode::UnmetAuthenticationRequirements, "the authentication level can not be reached");
+    if essential.is_none() && levels.contains(&facts.acr) {
+        return Ok(None);
+    }
+    let Some(level) = step_up::wanted(levels.iter().map(String::as_str)) else {
+        return Ok(essential.map(|_| unmet()));
+    };
+    Ok(match step_up::to_reach(conn, facts, level).await? {
+        Reached::Yes => None,
+        Reached::By(_) if request.is_silent() => Some(refuse(ErrorCode::LoginRequired, "a second factor is needed")),
+        Reached::By(ask) => Some(Step::Factor(ask)),
+        Reached::Never => essential.map(|_| unmet()),
+    })
+}
+
+/// What the organisation that is entered asks for besides; `None` for nothing. Whoever has to make a factor has just shown
+/// who they are, or does so first.
+async fn for_entering(
+    app: &App,
+    conn: &mut Conn,
+    pending: &Pending,
+    (facts, entrance): (&Facts, Option<&Entrance>),
+) -> Result<Option<Step>, sqlx::Error> {
+    let demand = entering::demand(app, conn, Comer::of(facts), entrance).await?;
+    let Some(ask) = Ask::of(demand, &entering::rule_of(entrance)) else { return Ok(None) };
+    Ok(Some(if pending.request.is_silent() {
+        refuse(ErrorCode::LoginRequired, "a second factor is needed")
+    } else if ask.prove.is_empty() && !facts.is_fresh(facts.level(), app.now()) {
+        Step::SignIn
+    } else {
+        Step::Factor(ask)
+    }))
 }
 
 /// Whether the session stood idle, or lives, for longer than the organisation allows; a sign-in for this request mends it.
@@ -274,6 +329,16 @@ async fn issue_code(
     })
 }
 
+/// What the tokens tell of the sign-in. The level is the session's, or, where the request can do with certain ones only, the
+/// strongest of those that the session reaches.
+fn told(request: &AuthorizationRequest, facts: &Facts) -> Authentication {
+    let essential = request.claims.essential_acr().filter(|levels| !levels.contains(&facts.acr));
+    let reached = essential.into_iter().flatten().filter_map(|level| Level::of_acr(level));
+    let strongest = reached.filter(|level| *level <= facts.level()).max();
+    let acr = strongest.map_or_else(|| facts.acr.clone(), |level| level.acr().to_owned());
+    Authentication { time: facts.auth_time, acr, amr: facts.amr.clone(), methods: facts.methods.clone() }
+}
+
 fn content(
     request: &AuthorizationRequest,
     application: &Application,
@@ -293,7 +358,7 @@ fn content(
             scopes: request.scope.clone(),
             claims: request.claims.clone(),
             nonce: request.nonce.clone(),
-            authentication: Authentication { time: facts.auth_time, acr: facts.acr.clone(), amr: facts.amr.clone() },
+            authentication: told(request, facts),
             project: request.scope.projects().next().map(str::to_owned),
             resource: request.resource.clone(),
         },

@@ -3,10 +3,12 @@
 //! Both ask for the password of now. Somebody who is signed in types it again; somebody who must change it has just typed
 //! it at the sign-in, and holds a [`ChangeFirst`], which is bound to its hash and so is good for one change.
 
+use super::Fault;
 use super::change_access::{Refusal, change_access_from, not_managed};
+use super::guard::{self, Caller, KnownDevice, Ticket};
+use super::halfway::{self, After};
 use super::new_password::{self, Unfit};
 use super::sign_in::{self, ChangeFirst};
-use super::{Fault, links, notices};
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode, Origin, Receipt};
 use crate::domain::people::password::{Rules, Shortfall};
@@ -16,7 +18,6 @@ use crate::kernel::id::UserId;
 use crate::kernel::secret::Secret;
 use crate::kernel::time::{MINUTE, UnixMillis};
 use crate::outside::hasher::Busy;
-use crate::store::audit::{Event, note};
 use crate::store::cookies::Facts;
 use crate::store::db::Conn;
 use crate::store::{orgs, users};
@@ -75,14 +76,15 @@ impl From<Unfit> for NotChanged {
 }
 
 /// Changes the password of somebody who is signed in and knows it. Their other sessions end, if they wish; the caller gives
-/// this one a new cookie. A wrong guess counts like one at the sign-in.
+/// this one a new cookie. The old password comes with the value of the browser's cookie for accounts that know it. A wrong
+/// guess counts like one at the sign-in.
 ///
 /// # Errors
 /// See [`NotChanged`].
 pub async fn own(
     app: &App,
     facts: &Facts,
-    (old, new): (Secret, Secret),
+    (old, new): ((&Secret, Option<&Secret>), Secret),
     end_others: bool,
     origin: &Origin,
     mode: Mode,
@@ -96,7 +98,7 @@ pub async fn own(
         return Err(NotChanged::NotHere);
     }
     drop(conn);
-    let Some(stored) = proven(app, &user, &old, origin).await? else {
+    let Some(stored) = proven(app, &user, old, origin).await? else {
         return Err(NotChanged::WrongOld);
     };
     let password = new_password::for_account(app, &user, new, true).await?;
@@ -112,22 +114,59 @@ pub async fn own(
 }
 
 /// The hash of the password of somebody who is signed in and types it again; `None` when that is not it, or the account is
-/// locked. A wrong guess counts like one at the sign-in.
+/// locked and doesn't know the browser, which shows `cookie`. A wrong guess counts like one at the sign-in.
 ///
 /// # Errors
-/// The hash pool is full, or the database failed.
-pub(super) async fn proven(app: &App, user: &UserId, typed: &Secret, origin: &Origin) -> Result<Option<String>, Fault> {
+/// The hash pool is full, too much was tried from the address, or the database failed.
+pub(super) async fn proven(
+    app: &App,
+    user: &UserId,
+    (typed, cookie): (&Secret, Option<&Secret>),
+    origin: &Origin,
+) -> Result<Option<String>, Fault> {
+    let admitted = guard::admit_browser(app, &origin.address, cookie).await?;
     let now = app.now();
-    let candidate = users::candidate(&mut app.db.read().await?, user).await?;
-    let usable = candidate.filter(|found| found.state == UserState::Active && !found.counter.locked(now));
-    let stored = usable.and_then(|found| found.password);
+    let (candidate, device) = {
+        let mut conn = app.db.read().await?;
+        let device = guard::device_of(&mut conn, Some(user), cookie).await?;
+        (users::candidate(&mut conn, user).await?, device)
+    };
+    let ticket = guard::past_pause(admitted, device.as_ref())?;
+    let usable = candidate.as_ref().filter(|found| found.state == UserState::Active);
+    let usable = usable.filter(|found| guard::may_try(found, device.as_ref(), now));
+    let stored = usable.and_then(|found| found.password.clone());
     let typed = sign_in::as_hashed(typed);
-    let verified = app.hasher.verify(stored.clone(), typed.clone()).await?;
+    let (verified, ticket) = guard::compare(app, ticket, (stored.clone(), typed.clone())).await?;
     let stored = stored.filter(|_| verified.matches && !typed.expose().is_empty());
-    if stored.is_none() {
-        count_failure(app, user.clone(), origin.address.clone(), now).await?;
+    if stored.is_some() {
+        // Of many guesses at once those count that came before the lock.
+        let open = stands(app, user.clone(), (ticket, device), now).await?;
+        return Ok(stored.filter(|_| open));
     }
-    Ok(stored)
+    if let Some(candidate) = &candidate {
+        guard::wrong_guess(app, candidate, "password.refused", &origin.address, device.as_ref()).await?;
+    }
+    Ok(None)
+}
+
+/// Whether a guess that was right counts: the account was not locked or barred meanwhile, or knows the browser.
+async fn stands(
+    app: &App,
+    user: UserId,
+    (ticket, device): (Ticket, Option<KnownDevice>),
+    at: UnixMillis,
+) -> Result<bool, sqlx::Error> {
+    app.db
+        .write(move |tx| {
+            Box::pin(async move {
+                let open = guard::half_way(tx, &user, device.as_ref(), at).await?;
+                if open {
+                    guard::give_back(tx, &ticket).await?;
+                }
+                Ok(open)
+            })
+        })
+        .await
 }
 
 /// Whether a person changes the password of this account at Muster, by the account's source and the organisation's
@@ -147,27 +186,6 @@ pub async fn is_changed_here(conn: &mut Conn, user: &UserId) -> Result<bool, sql
     }
 }
 
-/// Counts a wrong guess at the password of somebody who is signed in, like one at the sign-in (K1).
-pub(super) async fn count_failure(app: &App, user: UserId, address: String, at: UnixMillis) -> Result<(), Fault> {
-    let (rule, whose) = (sign_in::lock_rule(app), user.clone());
-    let locked: Result<bool, sqlx::Error> = app
-        .db
-        .write(move |tx| {
-            Box::pin(async move {
-                let locked = users::count_failure(tx, &user, rule, at).await?;
-                let detail = serde_json::json!({ "address": address }).to_string();
-                let (kind, user) = ("password.refused", Some(user.into_string()));
-                note(tx, &Event { at, kind, org: None, user, application: None, detail }).await?;
-                Ok(locked)
-            })
-        })
-        .await;
-    if locked? {
-        sign_in::tell_of_lock(app, whose, at.plus(rule.lock), at);
-    }
-    Ok(())
-}
-
 /// The rules that the new password of somebody must keep who has to change it; `None` when they must sign in again.
 ///
 /// # Errors
@@ -183,8 +201,8 @@ pub async fn rules_for(app: &App, first: &ChangeFirst) -> Result<Option<Rules>, 
     }
 }
 
-/// Changes a password that must be, and signs its holder in: before it is done there is no session. `with` is what the
-/// browser calls itself, and its address.
+/// Changes a password that must be. What follows is the session, or what is owed before it: until all of that is done there
+/// is none.
 ///
 /// # Errors
 /// See [`NotChanged`].
@@ -192,9 +210,9 @@ pub async fn forced(
     app: &App,
     first: &ChangeFirst,
     new: Secret,
-    with: (&str, &str),
+    caller: Caller<'_>,
     origin: &Origin,
-) -> Result<Facts, NotChanged> {
+) -> Result<After, NotChanged> {
     let user = first.user.clone();
     let candidate = users::candidate(&mut app.db.read().await?, &user).await?;
     let usable = candidate.filter(|found| found.state == UserState::Active && app.now().since(first.at) < LIFE);
@@ -202,41 +220,14 @@ pub async fn forced(
     let Some(stored) = stored else { return Err(NotChanged::Gone) };
     // Whatever the policy remembers: the one that must go is never the one that comes.
     let password = new_password::for_account(app, &user, new, true).await?;
-    let change = Change::ChangePassword { user: user.clone(), old: stored, password, end_others: true, keep: None };
-    let set_at = match change_access_from(app, &AT_THE_GATE, origin, vec![change], Mode::Act).await {
-        Ok(receipt) => receipt.at,
+    let change = Change::ChangePassword { user, old: stored, password, end_others: true, keep: None };
+    match change_access_from(app, &AT_THE_GATE, origin, vec![change], Mode::Act).await {
+        Ok(_) => {}
         Err(Refusal::Store(error)) => return Err(error.into()),
         Err(_) => return Err(NotChanged::Gone),
-    };
-    let now = app.now();
-    if !let_in(app, user.clone(), with, now).await? {
-        return Err(NotChanged::Paused);
     }
-    Ok(sign_in::session(app, user, with, now, set_at))
-}
-
-/// The sign-in that the change stood in front of; false when the account was locked or barred meanwhile.
-async fn let_in(app: &App, user: UserId, with: (&str, &str), at: UnixMillis) -> Result<bool, Fault> {
-    let (agent, address, fallback) = (with.0.to_owned(), with.1.to_owned(), links::fallback(app));
-    let accepted: Result<bool, sqlx::Error> = app
-        .db
-        .write(move |tx| {
-            Box::pin(async move {
-                let accepted = users::count_success(tx, &user, at).await?;
-                if accepted {
-                    notices::note_browser(tx, &user, &agent, &address, at, fallback).await?;
-                }
-                let kind = if accepted { "sign_in.accepted" } else { "sign_in.refused" };
-                let detail = serde_json::json!({ "address": address }).to_string();
-                let user = Some(user.into_string());
-                note(tx, &Event { at, kind, org: None, user, application: None, detail }).await?;
-                Ok(accepted)
-            })
-        })
-        .await;
-    let accepted = accepted?;
-    if accepted {
-        app.outbox_bell.notify_one();
+    match halfway::after_change(app, first, caller).await? {
+        After::Gone => Err(NotChanged::Paused),
+        after => Ok(after),
     }
-    Ok(accepted)
 }

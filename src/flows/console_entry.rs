@@ -7,8 +7,10 @@
 //! has ended. Idle is measured by the console's own use: whatever else is done in the browser keeps no console open.
 
 use super::authorize::{Opened, Opening, note_sign_in};
+use super::entering;
 use super::federation::{Opens, opens};
 use crate::app::App;
+use crate::domain::people::second_factor::Demand;
 use crate::kernel::id::EntryId;
 use crate::kernel::time::{MINUTE, UnixMillis};
 use crate::store::console_entries::{self, Newest};
@@ -22,6 +24,8 @@ pub enum Way {
     In,
     /// They must sign in to the organisation first.
     SignIn,
+    /// They must show a second factor, or make one.
+    Factor,
 }
 
 /// Lets a member in who is signed in: with the entry that the session has in the organisation, or with a new one. That the
@@ -35,8 +39,14 @@ pub async fn enter(app: &App, facts: &Facts, entrance: &Entrance) -> Result<Way,
         return Ok(Way::SignIn);
     }
     let now = app.now();
-    let newest = console_entries::newest(&mut app.db.read().await?, &facts.id, &entrance.org).await?;
-    match judge(newest.as_ref(), entrance, facts.auth_time, now) {
+    let mut conn = app.db.read().await?;
+    let newest = console_entries::newest(&mut conn, &facts.id, &entrance.org).await?;
+    let step = judge(newest.as_ref(), entrance, facts.auth_time, now);
+    if step != Step::SignIn && entering::demand_of_visit(app, &mut conn, facts, entrance).await? != Demand::Nothing {
+        return Ok(Way::Factor);
+    }
+    drop(conn);
+    match step {
         Step::SignIn => Ok(Way::SignIn),
         Step::Open => open(app, facts, entrance, now).await,
         Step::Use(entry, used) => {
@@ -45,6 +55,15 @@ pub async fn enter(app: &App, facts: &Facts, entrance: &Entrance) -> Result<Way,
             Ok(Way::In)
         }
     }
+}
+
+/// Lets an operator in, whom no membership lets in; one who has a second factor has shown it.
+///
+/// # Errors
+/// The database's: then nobody gets in.
+pub async fn enter_as_operator(app: &App, facts: &Facts) -> Result<Way, sqlx::Error> {
+    let owes = entering::operator_owes_a_factor(app, &mut app.db.read().await?, facts).await?;
+    Ok(if owes { Way::Factor } else { Way::In })
 }
 
 /// What an entry is good for.

@@ -154,6 +154,14 @@ pub async fn of_entries(
     finish(tx, by, (entries, families), &Settled::default(), now).await
 }
 
+/// Tells of families that were ended already, and of entries that an application was taken out of.
+///
+/// # Errors
+/// The database's.
+pub async fn of_families(tx: &mut Tx, by: &By, ended: Vec<Farewell>, now: UnixMillis) -> Result<(Ended, Vec<Told>)> {
+    finish(tx, by, (Vec::new(), ended), &Settled::default(), now).await
+}
+
 async fn finish(
     tx: &mut Tx,
     by: &By,

@@ -10,7 +10,7 @@ use super::change_access::change_access_from;
 use super::links::{self, Dead, Wanted};
 use super::set_password::{self, NotSet};
 use super::sign_in::{self, Context};
-use super::{Fault, device};
+use super::{Fault, guard};
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode, Origin};
 use crate::domain::mail::{Address, NewLink, Purpose, Template};
@@ -18,12 +18,10 @@ use crate::domain::people::password::Rules;
 use crate::domain::people::user::UserState;
 use crate::kernel::id::UserId;
 use crate::kernel::secret::Secret;
-use crate::kernel::time::{HOUR, MINUTE};
+use crate::kernel::time::MINUTE;
 use crate::store::audit::{Event, note};
 use crate::store::users::{self, Candidate, User};
 
-/// So often somebody may ask from one network in an hour. How many links an account gets is the door's to count.
-const MOST_OF_NETWORK: u32 = 10;
 /// Whoever asks for a link for a new password, or holds one.
 const HOLDER: Actor = Actor::Link("reset_password");
 
@@ -48,10 +46,10 @@ pub enum Asked {
     },
 }
 
-/// Counts a request for a message; the pause when there were too many from this network.
-pub(super) fn count(app: &App, address: &str) -> Option<Asked> {
-    let key = format!("message {}", device::network(address));
-    device::count(app, &key, MOST_OF_NETWORK, HOUR).map(|seconds| Asked::Paused { seconds })
+/// Counts a request for a message; the pause when there were too many from this network. How many links an account gets is
+/// the door's to count.
+pub(super) async fn count(app: &App, address: &str) -> Result<Option<Asked>, sqlx::Error> {
+    Ok(guard::may_ask(app, address).await?.map(|seconds| Asked::Paused { seconds }))
 }
 
 /// Asks for a link to set a new password with. Nothing in the answer, and nothing in its time, tells whether an account
@@ -60,7 +58,7 @@ pub(super) fn count(app: &App, address: &str) -> Option<Asked> {
 /// # Errors
 /// The database's.
 pub async fn ask(app: &App, identifier: &str, context: Context, by: By, origin: &Origin) -> Result<Asked, Fault> {
-    if let Some(paused) = count(app, &origin.address) {
+    if let Some(paused) = count(app, &origin.address).await? {
         return Ok(paused);
     }
     let now = app.now();
@@ -127,8 +125,8 @@ async fn link_for(app: &App, candidate: &Candidate, by: By) -> Result<Option<(Us
 /// Where the account's messages go: by the way that was asked for, else by the other.
 fn address(user: &User, by: By) -> Option<Address> {
     let mail = user.profile.email.clone().map(Address::Email);
-    // Of an own account the person alone says which number it has: it opens nothing before it is proven.
-    let proven = user.kind.org().is_some() || user.profile.phone_number_verified;
+    // A number that somebody typed opens nothing before it is proven, whoever typed it.
+    let proven = user.profile.phone_number_verified;
     let phone = user.profile.phone_number.clone().filter(|_| proven).map(Address::Phone);
     match by {
         By::Mail => mail.or(phone),

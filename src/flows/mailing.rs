@@ -10,6 +10,7 @@ use crate::outside::mail::{Look, Rendered};
 use crate::store::db::Conn;
 use crate::store::{links as stored, orgs};
 
+use super::factors::codes::{self, Carried};
 use super::links;
 
 /// What is to be done with a message.
@@ -36,7 +37,22 @@ pub enum Ready {
 /// The database's.
 pub async fn ready(app: &App, mail: &Mail) -> Result<Ready, sqlx::Error> {
     let mut conn = app.db.read().await?;
-    let link = if mail.sealed.is_some() {
+    let mut opened = None;
+    let link = if mail.template == Template::FactorCode {
+        match codes::carried(app, &mut conn, mail).await? {
+            Carried::Code(code) => {
+                let mut carrying = mail.clone();
+                carrying.values.insert("code".to_owned(), code.expose().to_owned());
+                opened = Some(carrying);
+                None
+            }
+            Carried::Superseded => return Ok(Ready::Superseded),
+            Carried::Over => return Ok(Ready::Never("it could not be sent before its code ended".to_owned())),
+            Carried::Unreadable => {
+                return Ok(Ready::Never("its code was sealed with another instance key".to_owned()));
+            }
+        }
+    } else if mail.sealed.is_some() {
         let Some(url) = links::url(app, mail) else {
             return Ok(Ready::Never("its link was sealed with another instance key".to_owned()));
         };
@@ -48,6 +64,7 @@ pub async fn ready(app: &App, mail: &Mail) -> Result<Ready, sqlx::Error> {
     } else {
         page_of(mail.template).map(|path| app.url(path))
     };
+    let mail = opened.as_ref().unwrap_or(mail);
     let (look, language) = look(app, &mut conn, mail.org.as_ref(), link).await?;
     drop(conn);
     // Rules of alerts name addresses, not people: the organisation's language is the best guess.
@@ -97,15 +114,22 @@ const fn page_of(template: Template) -> Option<&'static str> {
         Template::NewSignIn
         | Template::EmailChangedOld
         | Template::EmailChangedNew
+        | Template::PhoneChanged
         | Template::KeyCreated
         | Template::KeyExpiring
         | Template::ScimTokenExpiring
         | Template::ConnectionFailing
         | Template::Suspended
         | Template::OwnershipReceived
-        | Template::OwnershipGiven => Some("/me"),
+        | Template::OwnershipGiven
+        | Template::FactorAdded
+        | Template::FactorRemoved
+        | Template::FactorsReset
+        | Template::RecoveryCodesMade
+        | Template::RecoveryCodeUsed
+        | Template::PasskeyCloned => Some("/me"),
         Template::Removed | Template::Alert => None,
-        // These carry links of their own, or are not sent.
+        // These carry links of their own, or a code, or are not sent.
         Template::Invitation
         | Template::InvitationAgain
         | Template::InvitationReminder
@@ -115,7 +139,8 @@ const fn page_of(template: Template) -> Option<&'static str> {
         | Template::ResetPassword
         | Template::ResetByAdmin
         | Template::ConfirmAccount
-        | Template::ConfirmEmail => None,
+        | Template::ConfirmEmail
+        | Template::FactorCode => None,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod accept_invitation;
 pub mod accept_token;
 pub mod access_key;
+pub mod activity;
 pub mod adoptable;
 pub mod alarm;
 pub mod apply_file;
@@ -18,19 +19,26 @@ pub mod deliveries;
 pub mod device;
 pub mod domains;
 pub mod end_sessions;
+pub mod entering;
 pub mod exchange_code;
 pub mod expired;
 pub mod export;
+pub mod factors;
 pub mod federation;
 pub mod feed;
 pub mod find_application;
 pub mod forgotten;
 pub mod give_password;
+pub mod guard;
+pub mod halfway;
 pub mod invitations;
 pub mod invite;
 pub mod issue;
 pub mod links;
 pub mod mailing;
+pub mod my_access;
+pub mod my_applications;
+pub mod my_sessions;
 pub mod new_password;
 pub mod note_use;
 pub mod notices;
@@ -49,6 +57,7 @@ pub mod set_password;
 pub mod sign_in;
 pub mod sign_out;
 pub mod simulate;
+pub mod step_up;
 pub mod streams;
 pub mod tell;
 pub mod userinfo;
@@ -73,6 +82,12 @@ pub enum Fault {
     /// Too many passwords wait to be hashed.
     #[error("try again in {} seconds", .0.retry_after_secs)]
     Busy(Busy),
+    /// Too much was tried from there.
+    #[error("try again in {seconds} seconds")]
+    Paused {
+        /// When to come back.
+        seconds: i64,
+    },
 }
 
 impl Fault {

@@ -12,6 +12,7 @@ use crate::domain::language::Language;
 use crate::domain::mail::{Address, Mail, NewLink, Purpose, Template};
 use crate::domain::people::browser::device;
 use crate::domain::people::invitation::State;
+use crate::domain::people::lockout::FOREVER;
 use crate::domain::people::user::UserState;
 use crate::kernel::id::{AccessKeyId, ChangeId, InvitationId, OrgId, UserId};
 use crate::kernel::secret::Digest;
@@ -146,8 +147,8 @@ fn agent_digest(agent: &str) -> Digest {
     Digest::of(bare.as_bytes())
 }
 
-/// Tells somebody that their sign-in is paused. Whoever calls does so once a lock: where the counter says that it
-/// began.
+/// Tells somebody that their sign-in is paused; until somebody opens it where `until` is [`FOREVER`]. Whoever calls does so
+/// once a lock: where the counter says that it began.
 ///
 /// # Errors
 /// The database's.
@@ -162,8 +163,28 @@ pub async fn locked(
         return Ok(());
     };
     let org = reader.kind.org().cloned();
-    let values = vec![("until", Said::Moment(until))];
+    let values = if until == FOREVER { Vec::new() } else { vec![("until", Said::Moment(until))] };
     let notice = Notice { template: Template::Locked, reader: &reader, to: &to, org: org.as_ref(), values };
+    put(tx, notice, None, fallback, at).await
+}
+
+/// Tells the holder of an account something about it that no change tells.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn tell_holder(
+    tx: &mut Tx,
+    user: &UserId,
+    template: Template,
+    values: Vec<(&'static str, Said)>,
+    at: UnixMillis,
+    fallback: Language,
+) -> Result<(), sqlx::Error> {
+    let Some((reader, to)) = reachable(tx, user).await? else {
+        return Ok(());
+    };
+    let org = reader.kind.org().cloned();
+    let notice = Notice { template, reader: &reader, to: &to, org: org.as_ref(), values };
     put(tx, notice, None, fallback, at).await
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::change_access::{Refusal, change_access_from, not_managed};
 use super::links::{self, Dead, Wanted};
-use super::{Fault, change_password, device, forgotten};
+use super::{Fault, change_password, forgotten, guard};
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode, Origin, Receipt};
 use crate::domain::mail::{Address, Purpose, Template};
@@ -18,7 +18,7 @@ use crate::domain::people::user::{Kind, UserState};
 use crate::domain::settings::OwnData;
 use crate::kernel::fold;
 use crate::kernel::id::UserId;
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{Digest, Secret};
 use crate::kernel::time::{DAY, HOUR, SECOND};
 use crate::store::db::Conn;
 use crate::store::users::{self, User};
@@ -27,7 +27,7 @@ use crate::store::{connections, links as sent, orgs};
 /// How long the link to a new address lives, in milliseconds.
 pub const LIFE: i64 = DAY;
 /// So many links are sent for one account, and to one address, in an hour.
-const MOST_LINKS: u32 = 3;
+const MOST_LINKS: i64 = 3;
 /// Why something is locked that the organisation keeps to itself.
 const KEPT: &str = "Your organisation looks after this. Ask an administrator to change it.";
 /// Whoever holds the link to a new address.
@@ -155,7 +155,8 @@ pub async fn set_names(
     save(app, &user, profile, origin, mode).await
 }
 
-/// Replaces the phone number of somebody who is signed in and types their password again; an empty one is none.
+/// Replaces the phone number of somebody who is signed in and types their password again; an empty one is none. With the
+/// password comes the value of the browser's cookie for accounts that know it.
 ///
 /// # Errors
 /// See [`NotChanged`].
@@ -163,7 +164,7 @@ pub async fn set_phone(
     app: &App,
     user: &UserId,
     phone: &str,
-    password: &Secret,
+    password: (&Secret, Option<&Secret>),
     origin: &Origin,
     mode: Mode,
 ) -> Result<Receipt, NotChanged> {
@@ -184,8 +185,8 @@ pub async fn set_phone(
     save(app, &user, profile, origin, mode).await
 }
 
-/// Sends a link to the new address of somebody who is signed in and types their password again. Nothing changes before
-/// it comes back.
+/// Sends a link to the new address of somebody who is signed in and types their password again, as for [`set_phone`].
+/// Nothing changes before it comes back.
 ///
 /// # Errors
 /// See [`NotChanged`].
@@ -193,7 +194,7 @@ pub async fn ask_for_email(
     app: &App,
     user: &UserId,
     email: &str,
-    password: &Secret,
+    password: (&Secret, Option<&Secret>),
     origin: &Origin,
     mode: Mode,
 ) -> Result<Receipt, NotChanged> {
@@ -280,7 +281,12 @@ pub async fn confirm_email(app: &App, secret: &Secret, origin: &Origin) -> Resul
 }
 
 /// Whether somebody who is signed in knows their password still. A wrong guess counts like one at the sign-in.
-async fn prove(app: &App, user: &User, password: &Secret, origin: &Origin) -> Result<(), NotChanged> {
+async fn prove(
+    app: &App,
+    user: &User,
+    password: (&Secret, Option<&Secret>),
+    origin: &Origin,
+) -> Result<(), NotChanged> {
     match change_password::proven(app, &user.id, password, origin).await? {
         Some(_) => Ok(()),
         None => Err(NotChanged::WrongPassword),
@@ -289,22 +295,21 @@ async fn prove(app: &App, user: &User, password: &Secret, origin: &Origin) -> Re
 
 /// Whether one more link may be sent: by this network, for this account, and to this address.
 async fn within_limits(app: &App, user: &User, email: &str, origin: &Origin) -> Result<(), NotChanged> {
-    if let Some(forgotten::Asked::Paused { seconds }) = forgotten::count(app, &origin.address) {
+    if let Some(forgotten::Asked::Paused { seconds }) = forgotten::count(app, &origin.address).await? {
         return Err(NotChanged::Paused { seconds });
     }
-    let keys = [format!("email of {}", user.id), format!("email to {}", fold::key(email))];
-    let paused = keys.iter().filter_map(|key| device::count(app, key, MOST_LINKS, HOUR)).max();
-    if let Some(seconds) = paused {
+    let to = Digest::of(fold::key(email).as_bytes()).base64url();
+    let keys = [format!("email of {}", user.id), format!("email to {to}")];
+    if let Some(seconds) = guard::count(app, &keys, MOST_LINKS, HOUR).await? {
         return Err(NotChanged::Paused { seconds });
     }
-    // This node's count is exact, and the rows are everybody's.
     let since = app.now().minus(HOUR);
     let mut conn = app.db.read().await?;
     let many = [
         sent::count_of(&mut conn, &user.id, Purpose::ConfirmEmail, since).await?,
         sent::count_to(&mut conn, email, since).await?,
     ];
-    if many.into_iter().any(|many| many >= i64::from(MOST_LINKS)) {
+    if many.into_iter().any(|many| many >= MOST_LINKS) {
         return Err(NotChanged::Paused { seconds: HOUR / SECOND });
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::forgotten::{self, Asked};
 use super::links::{self, Dead, Wanted};
 use super::new_password::{self, Unfit};
 use super::sign_in;
-use super::{Fault, device};
+use super::{Fault, guard};
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode, NewUser, Origin};
 use crate::domain::mail::{Address, Mail, Purpose, Template};
@@ -22,7 +22,7 @@ use crate::domain::people::user::{Kind, UserState};
 use crate::domain::source::Source;
 use crate::kernel::fold;
 use crate::kernel::id::UserId;
-use crate::kernel::secret::Secret;
+use crate::kernel::secret::{Digest, Secret};
 use crate::kernel::time::{DAY, HOUR};
 use crate::store::audit::{Event, note};
 use crate::store::users::{self, User};
@@ -31,7 +31,7 @@ use crate::store::{links as sent, outbox};
 /// How long the link to confirm an address lives, in milliseconds.
 pub const LIFE: i64 = DAY;
 /// So many mails are sent to one address in an hour; beyond that none, and nobody is told.
-const MOST_TO_ADDRESS: u32 = 3;
+const MOST_TO_ADDRESS: i64 = 3;
 /// The longest name.
 const LONGEST_NAME: usize = 200;
 /// Whoever asks for a link to confirm an address, or holds one.
@@ -82,7 +82,7 @@ pub fn is_open(app: &App) -> bool {
 /// # Errors
 /// The database's.
 pub async fn ask(app: &App, email: &str, origin: &Origin) -> Result<Asked, Fault> {
-    if let Some(paused) = forgotten::count(app, &origin.address) {
+    if let Some(paused) = forgotten::count(app, &origin.address).await? {
         return Ok(paused);
     }
     let (now, email) = (app.now(), email.trim().to_owned());
@@ -110,11 +110,11 @@ pub async fn ask(app: &App, email: &str, origin: &Origin) -> Result<Asked, Fault
 
 /// After the answer: the link, or the word that there is an account.
 async fn send(app: &App, email: String, account: Option<User>, origin: &Origin) -> Result<(), Refusal> {
-    // This node's count is exact, and the rows are everybody's.
-    let key = format!("register {}", fold::key(&email));
+    let key = format!("register {}", Digest::of(fold::key(&email).as_bytes()).base64url());
+    let paused = guard::count(app, &[key], MOST_TO_ADDRESS, HOUR).await?.is_some();
     let since = app.now().minus(HOUR);
     let many = sent::count_to(&mut app.db.read().await?, &email, since).await?;
-    if device::count(app, &key, MOST_TO_ADDRESS, HOUR).is_some() || many >= i64::from(MOST_TO_ADDRESS) {
+    if paused || many >= MOST_TO_ADDRESS {
         return Ok(());
     }
     let language = links::language_for(app, &mut app.db.read().await?, account.as_ref(), None).await?;

@@ -183,7 +183,7 @@ pub async fn set(app: &App, secret: &Secret, new: Secret, origin: &Origin) -> Re
 /// # Errors
 /// The database's.
 pub async fn send_again(app: &App, secret: &Secret, origin: &Origin) -> Result<Asked, Fault> {
-    if let Some(paused) = forgotten::count(app, &origin.address) {
+    if let Some(paused) = forgotten::count(app, &origin.address).await? {
         return Ok(paused);
     }
     let Some((user, link)) = again(app, secret).await? else { return Ok(Asked::Done) };

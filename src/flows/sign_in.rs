@@ -1,29 +1,36 @@
 //! Sign-in by user name, e-mail address or phone number, and password.
 //!
 //! Exactly one candidate is chosen before exactly one hash and exactly one write: unknown, wrong, ambiguous, pending,
-//! disabled and locked all get the same answer in the same time. Only the right password tells that it must be changed
-//! first; until it was, there is no session ([`super::change_password`]).
+//! disabled and locked all get the same answer in the same time. Only the right password tells that a second factor is to be
+//! shown ([`super::halfway`]), or that it must be changed first ([`super::change_password`]); until then there is no session.
+
+mod choose;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, links, new_password, notices};
+pub(super) use self::choose::the_one_meant;
+use super::factors::passkey::SignedIn;
+use super::guard::{self, Caller, KnownDevice, Ticket};
+use super::halfway::{self, Halfway, Shown};
+use super::{Fault, device, links, new_password, notices};
 use crate::app::App;
-use crate::domain::people::lockout::Rule;
-use crate::domain::people::user::{Kind, UserState};
+use crate::domain::people::assurance;
+use crate::domain::people::second_factor::Demand;
+use crate::domain::people::user::UserState;
 use crate::domain::people::{identifier, password};
 use crate::kernel::id::{OrgId, SessionId, UserId};
 use crate::kernel::secret::{Digest, Secret, same};
-use crate::kernel::time::{SECOND, UnixMillis};
+use crate::kernel::time::{MINUTE, UnixMillis};
 use crate::store::audit::{Event, note};
 use crate::store::cookies::Facts;
 use crate::store::db::Conn;
 use crate::store::users::{self, Candidate};
 use crate::store::{memberships, orgs};
 
-/// The level that a password reaches.
-pub const ACR_PASSWORD: &str = "urn:muster:acr:pwd";
 /// The slug under which the instance's operators sign in.
 pub const OPERATOR_SLUG: &str = "instance";
+/// So many sign-ins with passkeys may begin from one network within a minute.
+const MOST_CHALLENGES: i64 = 300;
 
 /// Where somebody signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +77,8 @@ pub struct Attempt {
     pub user_agent: String,
     /// The address.
     pub address: String,
+    /// The value of the browser's cookie for accounts that know it.
+    pub device: Option<Secret>,
 }
 
 /// What a sign-in comes to.
@@ -82,6 +91,8 @@ pub enum Answer {
     SignedIn(Facts),
     /// The password was right, and is good for one thing: to be changed.
     ChangeFirst(ChangeFirst),
+    /// The password was right, and more is asked for before there is a session.
+    Factor(Halfway),
 }
 
 /// Why a password must be changed before anything else.
@@ -105,11 +116,22 @@ pub struct ChangeFirst {
     proof: String,
     /// When it was compared.
     pub at: UnixMillis,
+    /// What was done so far: the password, and a factor where one was asked for.
+    #[serde(default)]
+    pub(super) shown: Shown,
+    /// The organisation whose rule the sign-in follows, if one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) org: Option<OrgId>,
 }
 
 impl ChangeFirst {
-    fn new(user: UserId, reason: Reason, stored: &str, at: UnixMillis) -> Self {
-        Self { user, reason, proof: proof(stored), at }
+    pub(super) fn new(user: UserId, reason: Reason, stored: &str, at: UnixMillis) -> Self {
+        Self { user, reason, proof: proof(stored), at, shown: Shown::default(), org: None }
+    }
+
+    /// The same of somebody who did more, on the way into an organisation.
+    pub(super) fn after(self, shown: Shown, org: Option<OrgId>) -> Self {
+        Self { shown, org, ..self }
     }
 
     /// Whether the account's hash is still the one that the password was compared with.
@@ -119,7 +141,7 @@ impl ChangeFirst {
     }
 }
 
-fn proof(stored: &str) -> String {
+pub(super) fn proof(stored: &str) -> String {
     Digest::of(stored.as_bytes()).base64url()
 }
 
@@ -134,141 +156,146 @@ pub(super) fn as_hashed(typed: &Secret) -> Secret {
 /// Signs in, as far as a password goes.
 ///
 /// # Errors
-/// The queue before the hash pool is full, or the database's.
+/// The queue before the hash pool is full, too much was tried from the address, or the database's.
 pub async fn with_password(app: &App, attempt: Attempt) -> Result<Answer, Fault> {
     let now = app.now();
-    let chosen = {
+    let admitted = guard::admit_browser(app, &attempt.address, attempt.device.as_ref()).await?;
+    let (chosen, device) = {
         let mut conn = app.db.read().await?;
-        the_one_meant(&mut conn, &attempt.identifier, &attempt.context).await?
+        let chosen = the_one_meant(&mut conn, &attempt.identifier, &attempt.context).await?;
+        // Whose organisation has its people sign in elsewhere is as good as unknown here.
+        let chosen = chosen.filter(|user| !user.barred);
+        let whose = chosen.as_ref().map(|user| &user.id);
+        let device = guard::device_of(&mut conn, whose, attempt.device.as_ref()).await?;
+        (chosen, device)
     };
-    // Whose organisation has its people sign in elsewhere is as good as unknown here.
-    let chosen = chosen.filter(|user| !user.barred);
-    let usable = chosen.clone().filter(|user| user.state == UserState::Active && !user.counter.locked(now));
+    let ticket = guard::past_pause(admitted, device.as_ref())?;
+    let may = |user: &Candidate| user.state == UserState::Active && guard::may_try(user, device.as_ref(), now);
+    let usable = chosen.clone().filter(may);
     let stored = usable.as_ref().and_then(|user| user.password.clone());
     let password = as_hashed(&attempt.password);
-    let verified = app.hasher.verify(stored.clone(), password.clone()).await?;
+    let (verified, ticket) = guard::compare(app, ticket, (stored.clone(), password.clone())).await?;
     let known = usable.zip(stored).filter(|_| verified.matches && !password.expose().is_empty());
-    let first = match &known {
-        Some((user, stored)) => change_first(app, user, stored, now).await?,
-        None => None,
+    let shown = Shown { remembered_at: device.as_ref().and_then(|device| device.factor_at), ..Shown::default() };
+    let next = match &known {
+        Some((user, _)) => next(app, user, org_of(&attempt.context), &shown).await?,
+        None => Next::Refuse,
     };
-    let found = match (&known, &first) {
-        (None, _) => Found::Wrong,
-        (Some(_), Some(_)) => Found::Outworn,
-        (Some(_), None) => Found::Right,
-    };
-    let accepted = settle(app, chosen, found, &attempt, now).await?;
+    let accepted = settle(app, Settling { chosen, next, device, ticket }, &attempt, now).await?;
     let Some((user, stored)) = known.filter(|_| accepted) else {
         return Ok(Answer::Refused);
     };
-    if let Some(first) = first {
-        return Ok(Answer::ChangeFirst(first));
+    let org = org_of(&attempt.context).cloned();
+    match next {
+        Next::Refuse => Ok(Answer::Refused),
+        Next::Change(reason) => {
+            Ok(Answer::ChangeFirst(ChangeFirst::new(user.id, reason, &stored, now).after(shown, org)))
+        }
+        Next::Factor(change) => {
+            // What is to come is bound to the hash: it must be the one that stays.
+            let stored =
+                if verified.outdated { rehashed(app, user.id.clone(), stored, password).await? } else { stored };
+            Ok(Answer::Factor(Halfway::new(user.id, (&stored, change), shown, org, now)))
+        }
+        Next::Session => {
+            if verified.outdated {
+                rehash(app, user.id.clone(), stored, password);
+            }
+            let with = (attempt.user_agent.as_str(), attempt.address.as_str());
+            Ok(Answer::SignedIn(session(app, user.id, with, now, Some(user.password_at), shown)))
+        }
     }
-    if verified.outdated {
-        rehash(app, user.id.clone(), stored, password);
+}
+
+/// What a right password leads to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It was not right.
+    Refuse,
+    /// A factor is asked for, or to be made; and then the password must be changed, where a reason is given.
+    Factor(Option<Reason>),
+    /// It must be changed.
+    Change(Reason),
+    /// The session.
+    Session,
+}
+
+/// Whoever has a factor shows it before anything else, and whoever must make one has a password of their own by then.
+async fn next(app: &App, user: &Candidate, org: Option<&OrgId>, shown: &Shown) -> Result<Next, sqlx::Error> {
+    let demand = halfway::demand(app, (&user.id, &user.kind), org, shown).await?;
+    let change = change_first(app, user).await?;
+    Ok(match (demand, change) {
+        (Demand::Prove(_), change) => Next::Factor(change),
+        (Demand::Enrol(_) | Demand::Nothing, Some(reason)) => Next::Change(reason),
+        (Demand::Enrol(_), None) => Next::Factor(None),
+        (Demand::Nothing, None) => Next::Session,
+    })
+}
+
+pub(super) fn org_of(context: &Context) -> Option<&OrgId> {
+    match context {
+        Context::Org(org) => Some(org),
+        Context::None | Context::Operator | Context::Unknown => None,
     }
-    let with = (attempt.user_agent.as_str(), attempt.address.as_str());
-    Ok(Answer::SignedIn(session(app, user.id, with, now, user.password_at)))
 }
 
 /// Whether a password that was right must be changed before anything else.
-async fn change_first(
-    app: &App,
-    user: &Candidate,
-    stored: &str,
-    now: UnixMillis,
-) -> Result<Option<ChangeFirst>, sqlx::Error> {
-    let reason = if user.must_change {
-        Reason::Given
+async fn change_first(app: &App, user: &Candidate) -> Result<Option<Reason>, sqlx::Error> {
+    if user.must_change {
+        Ok(Some(Reason::Given))
     } else if new_password::expired(app, &mut app.db.read().await?, &user.id).await? {
-        Reason::Expired
+        Ok(Some(Reason::Expired))
     } else {
-        return Ok(None);
-    };
-    Ok(Some(ChangeFirst::new(user.id.clone(), reason, stored, now)))
+        Ok(None)
+    }
 }
 
-/// The session of somebody who proved at `now` that they know the password that was set at `set_at`; `with` is what their
-/// browser calls itself, and its address.
-pub(super) fn session(app: &App, user: UserId, with: (&str, &str), now: UnixMillis, set_at: UnixMillis) -> Facts {
+/// The session of somebody who has shown at `now` what they were asked for, while the account's password was the one that
+/// was set at `set_at`. `with` is what their browser calls itself, and its address.
+pub(super) fn session(
+    app: &App,
+    user: UserId,
+    with: (&str, &str),
+    now: UnixMillis,
+    set_at: Option<UnixMillis>,
+    shown: Shown,
+) -> Facts {
     let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
     Facts {
         id: SessionId::fresh(),
         user,
         auth_time: now,
-        acr: ACR_PASSWORD.to_owned(),
-        amr: vec!["pwd".to_owned()],
+        acr: assurance::of_methods(&shown.methods).acr().to_owned(),
+        amr: assurance::amr(&shown.methods),
         user_agent: cut(with.0),
         address: cut(with.1),
         created_at: now,
         expires_at: now.plus(app.session_absolute()),
         last_used_at: None,
-        password_at: Some(set_at),
+        password_at: set_at,
         through: None,
+        methods: shown.methods,
+        factor_at: shown.factor_at,
+        remembered_at: shown.remembered_at,
+        recovered_at: shown.recovered_at,
     }
 }
 
-/// The one account that an identifier means somewhere, if it means exactly one.
-pub(super) async fn the_one_meant(
-    conn: &mut Conn,
-    identifier: &str,
-    context: &Context,
-) -> Result<Option<Candidate>, sqlx::Error> {
-    Ok(choose(candidates(conn, identifier, context).await?, context))
+/// The session of somebody who signed in with a passkey.
+#[must_use]
+pub fn of_passkey(app: &App, signed: SignedIn, caller: Caller<'_>) -> Facts {
+    let shown = signed.shown();
+    let SignedIn { user, at, password_at, .. } = signed;
+    session(app, user, (caller.agent, caller.address), at, Some(password_at), shown)
 }
 
-async fn candidates(conn: &mut Conn, identifier: &str, context: &Context) -> Result<Vec<Candidate>, sqlx::Error> {
-    let key = identifier::key(identifier);
-    if key.is_empty() || key.len() > 320 {
-        return Ok(Vec::new());
-    }
-    match context {
-        Context::None | Context::Operator => users::candidates(conn, &key).await,
-        Context::Org(org) => users::candidates_in_org(conn, org, &key).await,
-        Context::Unknown => Ok(Vec::new()),
-    }
-}
-
-/// Without context: the own account, else the one managed account. In an organisation: its managed user, else the own
-/// account of a member. Operators sign in as such, or where nobody else has the name.
-fn choose(candidates: Vec<Candidate>, context: &Context) -> Option<Candidate> {
-    let (mut own, mut managed, mut operators) = (Vec::new(), Vec::new(), Vec::new());
-    for candidate in candidates {
-        match candidate.kind {
-            Kind::Own => own.push(candidate),
-            Kind::Managed(_) => managed.push(candidate),
-            Kind::Operator => operators.push(candidate),
-            Kind::Service(..) => {} // it has no identifier, and no way in here
-        }
-    }
-    let order = match context {
-        Context::None => [own, managed, operators],
-        Context::Org(_) => [managed, own, Vec::new()],
-        Context::Operator => [operators, Vec::new(), Vec::new()],
-        Context::Unknown => return None,
-    };
-    let first = order.into_iter().find(|some| !some.is_empty())?;
-    // Ambiguous counts as unknown.
-    <[Candidate; 1]>::try_from(first).ok().map(|[one]| one)
-}
-
-/// What was found out about a password.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Found {
-    Wrong,
-    Right,
-    /// Right, but it must be changed first.
-    Outworn,
-}
-
-/// When guessing is stopped.
-pub(super) fn lock_rule(app: &App) -> Rule {
-    let passwords = &app.config.passwords;
-    Rule {
-        failures: passwords.lock_failures,
-        window: passwords.lock_window_secs * SECOND,
-        lock: passwords.lock_secs * SECOND,
-    }
+/// Counts that a sign-in with a passkey begins; the seconds to wait when too many did from one network.
+///
+/// # Errors
+/// The database's.
+pub async fn may_begin_passkey(app: &App, address: &str) -> Result<Option<i64>, Fault> {
+    let key = format!("passkey {}", device::network(address));
+    Ok(guard::count(app, &[key], MOST_CHALLENGES, MINUTE).await?)
 }
 
 /// What an event tells of an identifier that was typed, and of the address. Not what was typed, which may be a password
@@ -278,36 +305,48 @@ pub(super) fn detail(identifier: &str, address: &str) -> String {
     serde_json::json!({ "identifier": &typed[..12], "address": address }).to_string()
 }
 
-/// One write in every case: the counter of the account, if there is one, and an event.
-async fn settle(
-    app: &App,
+/// What is settled in one write.
+struct Settling {
     chosen: Option<Candidate>,
-    found: Found,
-    attempt: &Attempt,
-    now: UnixMillis,
-) -> Result<bool, Fault> {
-    let rule = lock_rule(app);
+    next: Next,
+    device: Option<KnownDevice>,
+    ticket: Ticket,
+}
+
+/// One write in every case: the counter of the account, if there is one, and an event. Whether the password counts: the
+/// account may have been locked or barred meanwhile.
+async fn settle(app: &App, settling: Settling, attempt: &Attempt, now: UnixMillis) -> Result<bool, Fault> {
+    let Settling { chosen, next, device, ticket } = settling;
+    let rule = chosen.as_ref().map_or_else(|| guard::instance_rule(app), |user| guard::rule_of(app, user));
     let (detail, fallback) = (detail(&attempt.identifier, &attempt.address), links::fallback(app));
     let (agent, address) = (attempt.user_agent.clone(), attempt.address.clone());
     let user = chosen.map(|candidate| candidate.id);
     let whose = user.clone();
-    let settled: Result<(bool, bool), sqlx::Error> = app
+    let settled: Result<(bool, Option<UnixMillis>), sqlx::Error> = app
         .db
         .write(move |tx| {
             Box::pin(async move {
-                let (mut accepted, mut locked) = (false, false);
-                match &user {
-                    // Refused if it was locked or barred between reading and now.
-                    Some(id) if found != Found::Wrong => accepted = users::count_success(tx, id, now).await?,
-                    Some(id) => locked = users::count_failure(tx, id, rule, now).await?,
-                    None => locked = users::count_failure(tx, &UserId::from_u128(0), rule, now).await?,
+                let (mut accepted, mut locked) = (false, None);
+                match (&user, next) {
+                    (Some(id), Next::Session | Next::Change(_)) => {
+                        accepted = guard::passed(tx, id, device.as_ref(), now).await?;
+                    }
+                    // Nothing is reset before the factor was right, too.
+                    (Some(id), Next::Factor(_)) => {
+                        accepted = guard::half_way(tx, id, device.as_ref(), now).await?;
+                    }
+                    (whose, _) => locked = guard::failed(tx, whose.as_ref(), rule, device.as_ref(), now).await?,
                 }
-                let kind = match (accepted, found) {
-                    (false, _) => "sign_in.refused",
-                    (true, Found::Outworn) => "sign_in.change_first",
-                    (true, _) => "sign_in.accepted",
+                let kind = match (accepted, next) {
+                    (false, _) | (true, Next::Refuse) => "sign_in.refused",
+                    (true, Next::Change(_)) => "sign_in.change_first",
+                    (true, Next::Factor(_)) => "sign_in.half_way",
+                    (true, Next::Session) => "sign_in.accepted",
                 };
-                if let Some(id) = user.as_ref().filter(|_| accepted && found == Found::Right) {
+                if accepted {
+                    guard::give_back(tx, &ticket).await?;
+                }
+                if let Some(id) = user.as_ref().filter(|_| accepted && next == Next::Session) {
                     notices::note_browser(tx, id, &agent, &address, now, fallback).await?;
                 }
                 let user = user.map(UserId::into_string);
@@ -320,8 +359,8 @@ async fn settle(
     if accepted {
         app.outbox_bell.notify_one();
     }
-    if let Some(user) = whose.filter(|_| locked) {
-        tell_of_lock(app, user, now.plus(rule.lock), now);
+    if let Some((user, until)) = whose.zip(locked) {
+        tell_of_lock(app, user, until, now);
     }
     Ok(accepted)
 }
@@ -349,12 +388,21 @@ fn rehash(app: &App, user: UserId, old: String, password: Secret) {
         let Ok(new) = app.hasher.hash(password).await else {
             return;
         };
-        let renewed: Result<(), sqlx::Error> =
+        let renewed: Result<bool, sqlx::Error> =
             app.db.write(move |tx| Box::pin(async move { users::rehash(tx, &user, &old, &new).await })).await;
         if let Err(error) = renewed {
             tracing::warn!(%error, "a password's hash was not renewed");
         }
     });
+}
+
+/// As [`rehash`], before the answer; the hash that stands after it.
+async fn rehashed(app: &App, user: UserId, old: String, password: Secret) -> Result<String, Fault> {
+    let new = app.hasher.hash(password).await?;
+    let (kept, was) = (new.clone(), old.clone());
+    let renewed: Result<bool, sqlx::Error> =
+        app.db.write(move |tx| Box::pin(async move { users::rehash(tx, &user, &was, &kept).await })).await;
+    Ok(if renewed? { new } else { old })
 }
 
 /// Whether somebody may enter an organisation's administration pages; for `/me`.
@@ -368,7 +416,6 @@ pub async fn organisations(conn: &mut Conn, facts: &Facts) -> Result<Vec<members
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::people::lockout::Counter;
 
     #[test]
     fn a_right_password_that_must_be_changed_is_bound_to_the_hash_it_was_compared_with() {
@@ -383,36 +430,5 @@ mod tests {
     fn what_is_too_long_is_hashed_as_nothing_and_one_text_has_one_form() {
         assert_eq!(as_hashed(&Secret::presented("x".repeat(password::MOST_BYTES + 1))).expose(), "");
         assert_eq!(as_hashed(&Secret::presented("e\u{301}")).expose(), "\u{e9}");
-    }
-
-    fn candidate(number: u128, kind: Kind) -> Candidate {
-        let id = UserId::from_u128(number);
-        Candidate {
-            id,
-            kind,
-            state: UserState::Active,
-            password: None,
-            must_change: false,
-            counter: Counter::default(),
-            password_at: UnixMillis(0),
-            barred: false,
-        }
-    }
-
-    #[test]
-    fn without_context_the_own_account_comes_first_and_two_managed_ones_are_nobody() {
-        let managed = |n: u128| candidate(n, Kind::Managed(OrgId::from_u128(n)));
-        let chosen = |all: Vec<Candidate>, context: &Context| choose(all, context).map(|c| c.id);
-        let own = || candidate(9, Kind::Own);
-        assert_eq!(chosen(vec![managed(1), own()], &Context::None), Some(UserId::from_u128(9)));
-        assert_eq!(chosen(vec![managed(1)], &Context::None), Some(UserId::from_u128(1)));
-        assert_eq!(chosen(vec![managed(1), managed(2)], &Context::None), None);
-        let org = Context::Org(OrgId::from_u128(1));
-        assert_eq!(chosen(vec![managed(1), own()], &org), Some(UserId::from_u128(1)));
-        assert_eq!(
-            chosen(vec![managed(1), candidate(7, Kind::Operator)], &Context::Operator),
-            Some(UserId::from_u128(7))
-        );
-        assert_eq!(chosen(vec![own()], &Context::Unknown), None);
     }
 }

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::domain::change::Ended;
 use crate::domain::oidc::frontchannel_logout;
 use crate::domain::ssf::caep::Initiator;
-use crate::kernel::id::{SessionId, UserId};
+use crate::kernel::id::SessionId;
 use crate::store::cookies::Facts;
 use crate::store::leaving::{self, FrontChannel};
 use crate::store::sessions;
@@ -65,36 +65,4 @@ pub async fn here(app: &App, session: &SessionId) -> Result<SignedOut, sqlx::Err
 pub async fn is_live(app: &App, facts: &Facts) -> Result<bool, sqlx::Error> {
     let mine = sessions::of_user(&mut app.db.read().await?, &facts.user, app.now()).await?;
     Ok(mine.iter().any(|listed| listed.id == facts.id))
-}
-
-/// Ends one session of a person; false when the person has no such session.
-///
-/// # Errors
-/// The database's: then nothing ended.
-pub async fn one_of(app: &App, user: &UserId, session: &SessionId) -> Result<bool, sqlx::Error> {
-    let now = app.now();
-    let mine = sessions::of_user(&mut app.db.read().await?, user, now).await?;
-    if !mine.iter().any(|listed| listed.id == *session) {
-        return Ok(false);
-    }
-    sign_out(app, session).await.map(|_| true)
-}
-
-/// Ends every session of a person but the one that asks; how many.
-///
-/// # Errors
-/// The database's: then the ones that were ended so far stay ended.
-pub async fn others(app: &App, facts: &Facts) -> Result<usize, sqlx::Error> {
-    let mut count = 0;
-    loop {
-        let mine = sessions::of_user(&mut app.db.read().await?, &facts.user, app.now()).await?;
-        let others: Vec<SessionId> = mine.into_iter().map(|listed| listed.id).filter(|id| *id != facts.id).collect();
-        if others.is_empty() {
-            return Ok(count);
-        }
-        for id in &others {
-            sign_out(app, id).await?;
-        }
-        count += others.len();
-    }
 }

@@ -16,6 +16,14 @@ fn base32(value: u128) -> String {
     (0..26).rev().map(|place| ALPHABET[((value >> (place * 5)) & 31) as usize] as char).collect()
 }
 
+/// The 128 bits of 26 characters of base32; `None` for what [`base32`] never writes.
+fn number(text: &str) -> Option<u128> {
+    let mut digits = text.bytes().map(|byte| ALPHABET.iter().position(|letter| *letter == byte));
+    let value =
+        digits.try_fold(0_u128, |value, digit| value.checked_mul(32)?.checked_add(u128::try_from(digit?).ok()?));
+    value.filter(|_| text.len() == 26)
+}
+
 /// That this is no id of the kind that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidId;
@@ -49,6 +57,10 @@ macro_rules! ids {
             /// An id read back from our own database or a token that we signed.
             #[must_use]
             pub fn trusted(text: String) -> Self { Self(text) }
+
+            /// The 128 bits that the id was made of; `None` where the text is no id of this kind.
+            #[must_use]
+            pub fn number(&self) -> Option<u128> { number(self.0.strip_prefix($prefix)?) }
 
             /// The id's text.
             #[must_use]
@@ -134,6 +146,12 @@ ids! {
     SignInLogId = "sil_";
     /// A stream of security events to an application.
     StreamId = "ssf_";
+    /// A second factor of an account that is no passkey.
+    FactorId = "fac_";
+    /// A passkey of an account.
+    PasskeyId = "pky_";
+    /// A challenge that a passkey is to answer.
+    ChallengeId = "wch_";
 }
 
 #[cfg(test)]
@@ -148,5 +166,11 @@ mod tests {
         assert_eq!("org_".parse::<OrgId>(), Err(InvalidId));
         assert_eq!(OrgId::from_u128(0).as_str(), "org_00000000000000000000000000");
         assert_eq!(OrgId::from_u128(u128::MAX).as_str(), "org_7zzzzzzzzzzzzzzzzzzzzzzzzz");
+        for number in [0, 1, 31, 32, u128::MAX] {
+            assert_eq!(OrgId::from_u128(number).number(), Some(number));
+        }
+        for text in ["org_", "usr_00000000000000000000000000", "org_zzzzzzzzzzzzzzzzzzzzzzzzzz", "org_1"] {
+            assert_eq!(OrgId::trusted(text.to_owned()).number(), None, "{text}");
+        }
     }
 }

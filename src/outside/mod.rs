@@ -13,9 +13,12 @@ pub mod hasher;
 pub mod instance_key;
 pub mod keyring;
 pub mod mail;
+pub mod passkeys;
+pub mod places;
 pub mod relying_party;
 pub mod sealer;
 pub mod sms;
+pub mod totp;
 #[cfg(feature = "otel")]
 pub mod traces;
 pub mod upstream;

@@ -1,14 +1,14 @@
 //! The audit record, changes with their receipts, and the events of sign-in and tokens.
 //!
-//! Rows are only ever appended. [`page`] and [`events_of_user`] read them, [`verify`] looks whether an organisation's
-//! chain is whole.
+//! Rows are only ever appended. [`page`], [`events_of_user`] and their like read them, [`verify`] looks whether an
+//! organisation's chain is whole.
 
 mod chain;
 mod read;
 mod receipt;
 
 pub use chain::{Chain, Fault, first_broken, organisations, verify};
-pub use read::{EventRow, Filter, Row, events_of_user, page, page_of_instance};
+pub use read::{EventRow, Filter, Row, acts_on, events_of_oneself, events_of_user, page, page_of_instance};
 pub use receipt::{keep_receipt, receipt};
 
 use std::collections::BTreeSet;

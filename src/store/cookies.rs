@@ -3,7 +3,7 @@
 //! The cookie's value is known here only as its SHA-256. What others ask of a session (whose, since when, how) stands
 //! in columns; `save` only updates, so that a request in flight can't bring an ended session back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use tower_sessions::session_store::{Error, Result};
 use super::db::{self, Database};
 use super::sessions_through;
 use crate::domain::federation::Through;
+use crate::domain::people::assurance::{self, Level, Method};
 use crate::kernel::id::{SessionId, UserId};
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
@@ -46,12 +47,99 @@ pub struct Facts {
     /// When it was used last, as of loading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<UnixMillis>,
-    /// When the password was set that the person proved. A new session is kept while it is that one still.
+    /// When the account's password was set, as of the proof. A new session is kept while it is that one still.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_at: Option<UnixMillis>,
     /// Through which connection it came; `None` for one that began with a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<Through>,
+    /// By what means, in our own words; empty in sessions from before there were any.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub methods: BTreeSet<Method>,
+    /// When a second factor or a passkey was shown last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor_at: Option<UnixMillis>,
+    /// When one was shown on this device before, with the wish not to be asked there again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered_at: Option<UnixMillis>,
+    /// When a recovery code was shown last: for a while after that the person may keep their own factors, whatever they lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<UnixMillis>,
+}
+
+impl Facts {
+    /// The level reached. What a connection says in words of its own is worth no more than a password.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        Level::of_acr(&self.acr).unwrap_or(Level::Password)
+    }
+
+    /// Whether the person proved who they are so strongly, and so short a time ago, that something sensitive may be done.
+    /// What needs a factor needs a fresh factor: a password that was typed anew freshens none.
+    #[must_use]
+    pub fn is_fresh(&self, needs: Level, now: UnixMillis) -> bool {
+        self.is_as_fresh(needs, (now, assurance::FRESH))
+    }
+
+    /// As [`Self::is_fresh`], for a proof that may be older: at a moment so many milliseconds.
+    #[must_use]
+    pub fn is_as_fresh(&self, needs: Level, at_most: (UnixMillis, i64)) -> bool {
+        let at = if needs > Level::Password { self.factor_at } else { Some(self.auth_time) };
+        at.is_some_and(|at| assurance::is_as_fresh(self.level(), at, needs, at_most))
+    }
+
+    /// Whether a recovery code was shown so short a time ago that the person may take away what they lost, and make anew
+    /// what takes its place.
+    #[must_use]
+    pub fn has_recovered(&self, now: UnixMillis) -> bool {
+        self.recovered_at.is_some_and(|at| now.since(at) <= assurance::FRESH)
+    }
+
+    /// Whether the person may add, remove and rename their own factors, and make recovery codes: by a fresh proof as strong
+    /// as their `best`, or by a recovery code, which stands in for what was lost. For nothing else that is sensitive: there
+    /// [`Self::is_fresh`] alone decides.
+    #[must_use]
+    pub fn may_keep_factors(&self, best: Level, now: UnixMillis) -> bool {
+        self.is_fresh(best, now) || self.has_recovered(now)
+    }
+
+    /// Adds what the person showed just now to what they did before in this session; whether that changed it. What is
+    /// weaker than the session's level renews nothing: it would lend its moment to a stronger proof of long ago (F8). A
+    /// recovery code is noted all the same.
+    #[must_use]
+    pub fn show(&mut self, method: Method, at: UnixMillis) -> bool {
+        if method == Method::Recovery {
+            (self.recovered_at, self.remembered_at) = (Some(at), None);
+        }
+        let alone = if method == Method::Passkey {
+            Level::PhishingResistant
+        } else if method.is_factor() {
+            Level::TwoFactor
+        } else {
+            Level::Password
+        };
+        if alone < self.level() {
+            return method == Method::Recovery;
+        }
+        if self.methods.is_empty() {
+            self.methods.insert(if self.through.is_some() { Method::Federated } else { Method::Password });
+        }
+        self.methods.insert(method);
+        let reached = assurance::of_methods(&self.methods);
+        if reached > Level::Password {
+            reached.acr().clone_into(&mut self.acr);
+        }
+        for word in assurance::amr(&self.methods) {
+            if !self.amr.contains(&word) {
+                self.amr.push(word);
+            }
+        }
+        self.auth_time = at;
+        if method.is_factor() {
+            self.factor_at = Some(at);
+        }
+        true
+    }
 }
 
 /// The store that `tower-sessions` works with.
@@ -294,4 +382,77 @@ async fn is_password_of(tx: &mut db::Tx, facts: &Facts, set_at: UnixMillis) -> d
         .execute()
         .await?;
     Ok(rows == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::time::MINUTE;
+
+    fn signed_in(methods: &[Method], acr: &str) -> Facts {
+        Facts {
+            id: SessionId::from_u128(1),
+            user: UserId::from_u128(2),
+            auth_time: UnixMillis(0),
+            acr: acr.to_owned(),
+            amr: assurance::amr(&methods.iter().copied().collect()),
+            user_agent: String::new(),
+            address: String::new(),
+            created_at: UnixMillis(0),
+            expires_at: UnixMillis::MAX,
+            last_used_at: None,
+            password_at: None,
+            through: None,
+            methods: methods.iter().copied().collect(),
+            factor_at: methods.iter().any(|method| method.is_factor()).then_some(UnixMillis(0)),
+            remembered_at: None,
+            recovered_at: None,
+        }
+    }
+
+    #[test]
+    fn a_recovery_code_lets_the_person_keep_their_factors_for_ten_minutes_and_is_no_stronger_proof() {
+        let (late, best) = (UnixMillis(30 * MINUTE), Level::PhishingResistant);
+        let mut by_app = signed_in(&[Method::Password, Method::Totp], assurance::ACR_TWO_FACTOR);
+        assert!(by_app.show(Method::Totp, late) && !by_app.may_keep_factors(best, late), "an app is no passkey");
+        assert!(by_app.show(Method::Recovery, late));
+        assert!(by_app.may_keep_factors(best, late.plus(assurance::FRESH)) && !by_app.is_fresh(best, late));
+        assert!(!by_app.may_keep_factors(best, late.plus(assurance::FRESH + 1)));
+        // In a session that a passkey opened it renews nothing, and does all the same.
+        let mut by_passkey = signed_in(&[Method::Passkey], assurance::ACR_PHISHING_RESISTANT);
+        by_passkey.remembered_at = Some(UnixMillis(1));
+        assert!(by_passkey.show(Method::Recovery, late) && by_passkey.may_keep_factors(best, late));
+        assert_eq!((by_passkey.auth_time, by_passkey.factor_at), (UnixMillis(0), Some(UnixMillis(0))));
+        assert!(!by_passkey.is_fresh(Level::TwoFactor, late) && by_passkey.remembered_at.is_none());
+        assert!(by_passkey.show(Method::Passkey, late) && by_passkey.is_fresh(best, late));
+    }
+
+    // F8
+    #[test]
+    fn a_weaker_proof_freshens_no_stronger_one() {
+        let late = UnixMillis(30 * MINUTE);
+        let mut facts = signed_in(&[Method::Passkey], assurance::ACR_PHISHING_RESISTANT);
+        assert!(!facts.show(Method::Totp, late) && !facts.show(Method::Password, late));
+        assert!(!facts.is_fresh(Level::PhishingResistant, late) && !facts.is_fresh(Level::Password, late));
+        assert!(facts.show(Method::Passkey, late) && facts.is_fresh(Level::PhishingResistant, late));
+    }
+
+    #[test]
+    fn a_factor_raises_the_level_and_is_told() {
+        let late = UnixMillis(30 * MINUTE);
+        let mut facts = signed_in(&[Method::Password], assurance::ACR_PASSWORD);
+        assert!(!facts.is_fresh(Level::TwoFactor, UnixMillis(1)) && facts.is_fresh(Level::Password, UnixMillis(1)));
+        assert!(facts.show(Method::Totp, late));
+        assert_eq!((facts.level(), facts.auth_time, facts.factor_at), (Level::TwoFactor, late, Some(late)));
+        assert_eq!(facts.amr, ["pwd", "otp", "mfa"]);
+    }
+
+    #[test]
+    fn a_session_from_before_there_were_methods_reads_as_what_it_was() {
+        let mut text = serde_json::to_value(signed_in(&[], assurance::ACR_PASSWORD)).unwrap();
+        assert!(text.as_object_mut().unwrap().remove("methods").is_none());
+        let mut facts: Facts = serde_json::from_value(text).unwrap();
+        assert!(facts.show(Method::Totp, UnixMillis(5)));
+        assert_eq!(facts.level(), Level::TwoFactor);
+    }
 }

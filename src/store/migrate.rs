@@ -18,6 +18,8 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (7, "streams", include_str!("../../migrations/0007_streams.sql")),
     (8, "feed", include_str!("../../migrations/0008_feed.sql")),
     (9, "outbox", include_str!("../../migrations/0009_outbox.sql")),
+    (10, "factors", include_str!("../../migrations/0010_factors.sql")),
+    (11, "guard", include_str!("../../migrations/0011_guard.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -46,7 +46,27 @@ const PRUNED: &[(&str, i64)] = &[
            (SELECT user_id FROM known_browsers WHERE seen_at < $1 LIMIT 1000)",
         365 * DAY,
     ),
+    (
+        "DELETE FROM known_devices WHERE seen_at < $1 AND user_id IN
+           (SELECT user_id FROM known_devices WHERE seen_at < $1 LIMIT 1000)",
+        365 * DAY,
+    ),
+    (
+        "DELETE FROM address_limits WHERE limit_key IN
+           (SELECT limit_key FROM address_limits WHERE ends_at < $1 LIMIT 1000)",
+        HOUR,
+    ),
     ("DELETE FROM upstream_flows WHERE id IN (SELECT id FROM upstream_flows WHERE expires_at < $1 LIMIT 1000)", 0),
+    (
+        "DELETE FROM webauthn_challenges WHERE id IN
+           (SELECT id FROM webauthn_challenges WHERE expires_at < $1 LIMIT 1000)",
+        0,
+    ),
+    (
+        "DELETE FROM factor_codes WHERE expires_at < $1 AND user_id IN
+           (SELECT user_id FROM factor_codes WHERE expires_at < $1 LIMIT 1000)",
+        HOUR,
+    ),
     (
         "DELETE FROM upstream_replays WHERE expires_at < $1 AND jti_hash IN
            (SELECT jti_hash FROM upstream_replays WHERE expires_at < $1 LIMIT 1000)",
@@ -56,7 +76,12 @@ const PRUNED: &[(&str, i64)] = &[
     ("DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1 LIMIT 1000)", 90 * DAY),
 ];
 
-/// Deletes at most a thousand rows of each table; how many in all.
+/// So many rows go at a time …
+const AT_ONCE: u64 = 1000;
+/// … and so often from one table.
+const MOST_ROUNDS: usize = 200;
+
+/// Deletes what is over from each table, a thousand rows at a time and at most two hundred thousand; how many in all.
 ///
 /// # Errors
 /// The database's.
@@ -64,7 +89,13 @@ pub async fn run(db: &Database, now: UnixMillis) -> Result<u64> {
     let mut deleted = 0;
     for (sql, keep) in PRUNED {
         let before = now.minus(*keep).0;
-        deleted += db.write(move |tx| Box::pin(async move { tx.query(sql).bind(before).execute().await })).await?;
+        for _ in 0..MOST_ROUNDS {
+            let gone = db.write(move |tx| Box::pin(async move { tx.query(sql).bind(before).execute().await })).await?;
+            deleted += gone;
+            if gone < AT_ONCE {
+                break;
+            }
+        }
     }
     let before = now.minus(REQUESTS_KEPT);
     deleted += db.write(move |tx| Box::pin(async move { requests::prune(tx, before).await })).await?;

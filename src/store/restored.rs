@@ -51,6 +51,8 @@ pub struct Ended {
 /// # Errors
 /// The database's.
 pub async fn end_sessions(tx: &mut Tx, now: UnixMillis) -> Result<u64> {
+    // A browser may have been forgotten after the backup.
+    tx.query("DELETE FROM known_devices").execute().await?;
     tx.query("UPDATE session_entries SET ended_at = $1 WHERE ended_at IS NULL").bind(now.0).execute().await?;
     tx.query("UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL").bind(now.0).execute().await
 }
@@ -96,6 +98,8 @@ pub async fn drop_under_way(tx: &mut Tx) -> Result<u64> {
         "DELETE FROM authorization_codes",
         "DELETE FROM device_grants",
         "DELETE FROM upstream_flows",
+        "DELETE FROM webauthn_challenges",
+        "DELETE FROM factor_codes",
         "DELETE FROM setup_links",
     ] {
         dropped += tx.query(text).execute().await?;

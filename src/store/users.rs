@@ -2,8 +2,10 @@
 
 use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
 use crate::domain::oidc::claims::Profile;
-use crate::domain::people::lockout::{Counter, Rule};
+use crate::domain::people::factor::FactorKind;
+use crate::domain::people::lockout::{self, Counter, Rule, Stop};
 use crate::domain::people::user::{AccessType, Kind, UserState};
+use crate::domain::settings::OrgSettings;
 use crate::domain::source::Source;
 use crate::kernel::fold;
 use crate::kernel::id::{OrgId, UserId};
@@ -36,6 +38,13 @@ impl User {
         email.as_deref().is_some_and(|own| fold::key(own) == fold::key(address))
             || fold::looks_like_phone(address)
                 && phone_number.as_deref().is_some_and(|own| fold::phone_key(own) == fold::phone_key(address))
+    }
+
+    /// Which kind of code goes to an address of the account's.
+    #[must_use]
+    pub fn code_at(&self, address: &str) -> FactorKind {
+        let is_email = self.profile.email.as_deref().is_some_and(|own| fold::key(own) == fold::key(address));
+        if is_email { FactorKind::Email } else { FactorKind::Sms }
     }
 }
 
@@ -131,6 +140,8 @@ pub struct Candidate {
     pub password_at: UnixMillis,
     /// Whether its organisation has its people come through a connection, and makes no exception for this one.
     pub barred: bool,
+    /// What its organisation sets of the lock.
+    pub lock: lockout::Settings,
 }
 
 impl Record for Candidate {
@@ -148,9 +159,11 @@ impl Record for Candidate {
                 failures: cells.take()?,
                 since: UnixMillis(cells.take()?),
                 locked_until: UnixMillis(cells.take()?),
+                in_a_row: cells.take()?,
             },
             password_at: UnixMillis(cells.take()?),
             barred: cells.take()?,
+            lock: cells.json::<OrgSettings>()?.lock,
         })
     }
 }
@@ -163,11 +176,13 @@ pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0),
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, u.in_a_row,
+           COALESCE(u.password_at, 0),
            EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
              WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
            AND NOT EXISTS (SELECT 1 FROM memberships b
-             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE)
+             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE),
+           COALESCE(o.settings, '{}')
          FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
     )
     .bind(key.to_owned())
@@ -183,11 +198,13 @@ pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Resul
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0),
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, u.in_a_row,
+           COALESCE(u.password_at, 0),
            EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
              WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
            AND NOT EXISTS (SELECT 1 FROM memberships b
-             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE)
+             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE),
+           COALESCE(o.settings, '{}')
          FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id
          WHERE i.name_key = $1 AND (i.realm = $2 OR (i.realm = 'own' AND EXISTS
            (SELECT 1 FROM memberships m WHERE m.user_id = u.id AND m.org_id = $2)))
@@ -207,11 +224,13 @@ pub async fn candidate(conn: &mut Conn, id: &UserId) -> Result<Option<Candidate>
     conn.query(
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, COALESCE(u.password_at, 0),
+           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, u.in_a_row,
+           COALESCE(u.password_at, 0),
            EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
              WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
            AND NOT EXISTS (SELECT 1 FROM memberships b
-             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE)
+             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE),
+           COALESCE(o.settings, '{}')
          FROM users u LEFT JOIN orgs o ON o.id = u.org_id WHERE u.id = $1",
     )
     .bind(id.as_str().to_owned())
@@ -219,46 +238,97 @@ pub async fn candidate(conn: &mut Conn, id: &UserId) -> Result<Option<Candidate>
     .await
 }
 
-/// Counts a failure, under the account's row lock so that 500 at once are 500. An id of nobody costs as much.
-/// True when this one has locked the account.
+/// Counts a failure, under the account's row lock so that 500 at once are 500. An id of nobody costs as much. What this one
+/// has stopped.
 ///
 /// # Errors
 /// The database's.
-pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis) -> Result<bool> {
+pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis) -> Result<Stop> {
     // Written to be locked: PostgreSQL holds the row from here to the commit, SQLite has one writer.
-    let before: Option<(i64, i64, i64)> = tx
-        .query("UPDATE users SET failures = failures WHERE id = $1 RETURNING failures, failures_since, locked_until")
+    let before: Option<(i64, i64, i64, i64)> = tx
+        .query(
+            "UPDATE users SET failures = failures WHERE id = $1
+             RETURNING failures, failures_since, locked_until, in_a_row",
+        )
         .bind(id.as_str().to_owned())
         .optional()
         .await?;
-    let (failures, since, locked_until) = before.unwrap_or_default();
-    let before = Counter { failures, since: UnixMillis(since), locked_until: UnixMillis(locked_until) };
-    let after = before.failed(rule, now);
+    let (failures, since, locked_until, in_a_row) = before.unwrap_or_default();
+    let (since, locked_until) = (UnixMillis(since), UnixMillis(locked_until));
+    let (after, stop) = Counter { failures, since, locked_until, in_a_row }.failed(rule, now);
     // Written even when nothing changes, and for nobody too: what a refusal costs must not tell who exists.
-    tx.query("UPDATE users SET failures = $2, failures_since = $3, locked_until = $4 WHERE id = $1")
+    tx.query("UPDATE users SET failures = $2, failures_since = $3, locked_until = $4, in_a_row = $5 WHERE id = $1")
         .bind(id.as_str().to_owned())
         .bind(after.failures)
         .bind(after.since.0)
         .bind(after.locked_until.0)
+        .bind(after.in_a_row)
         .execute()
         .await?;
-    Ok(!before.locked(now) && after.locked(now))
+    Ok(stop)
 }
 
-/// Counts a success: true when it counts, false when the account was locked or left its state meanwhile.
+/// Counts a success, with which the counter begins anew: true when it counts, false when the account was locked or left
+/// its state meanwhile.
 ///
 /// # Errors
 /// The database's.
 pub async fn count_success(tx: &mut Tx, id: &UserId, now: UnixMillis) -> Result<bool> {
     let rows = tx
         .query(
-            "UPDATE users SET failures = 0, last_sign_in_at = $2 WHERE id = $1 AND locked_until <= $2 AND state = 'active'",
+            "UPDATE users SET failures = 0, in_a_row = 0, last_sign_in_at = $2
+             WHERE id = $1 AND locked_until <= $2 AND state = 'active'",
         )
         .bind(id.as_str().to_owned())
         .bind(now.0)
         .execute()
         .await?;
     Ok(rows == 1)
+}
+
+/// Notes a sign-in that a lock does not hold up, if the account is active: the lock stays as it is for
+/// everybody else, and guesses are in a row from here on.
+///
+/// # Errors
+/// The database's.
+pub async fn note_past_lock(tx: &mut Tx, id: &UserId, now: UnixMillis) -> Result<bool> {
+    let rows = tx
+        .query("UPDATE users SET in_a_row = 0, last_sign_in_at = $2 WHERE id = $1 AND state = 'active'")
+        .bind(id.as_str().to_owned())
+        .bind(now.0)
+        .execute()
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Whether an account is active and not locked, or active at all where `past_lock`. Nothing is reset. Written to be locked:
+/// guesses that come together take turns.
+///
+/// # Errors
+/// The database's.
+pub async fn is_open(tx: &mut Tx, id: &UserId, past_lock: bool, now: UnixMillis) -> Result<bool> {
+    let latest = if past_lock { UnixMillis::MAX } else { now };
+    let rows = tx
+        .query("UPDATE users SET failures = failures WHERE id = $1 AND locked_until <= $2 AND state = 'active'")
+        .bind(id.as_str().to_owned())
+        .bind(latest.0)
+        .execute()
+        .await?;
+    Ok(rows == 1)
+}
+
+/// Opens a locked account, and its counter begins anew; how many rows were written: none where nothing was counted.
+///
+/// # Errors
+/// The database's.
+pub async fn unlock(tx: &mut Tx, id: &UserId) -> Result<u64> {
+    tx.query(
+        "UPDATE users SET failures = 0, in_a_row = 0, locked_until = 0
+         WHERE id = $1 AND (failures > 0 OR in_a_row > 0 OR locked_until > 0)",
+    )
+    .bind(id.as_str().to_owned())
+    .execute()
+    .await
 }
 
 /// What is known of an account's password.
@@ -291,6 +361,30 @@ pub async fn password_facts(conn: &mut Conn, id: &UserId) -> Result<Option<Passw
         .bind(id.as_str().to_owned())
         .optional()
         .await
+}
+
+/// By which way the link came that an account's password was set with; `None` for any other password.
+///
+/// # Errors
+/// The database's.
+pub async fn password_by(conn: &mut Conn, id: &UserId) -> Result<Option<FactorKind>> {
+    let row: Option<(Option<String>,)> =
+        conn.query("SELECT password_by FROM users WHERE id = $1").bind(id.as_str().to_owned()).optional().await?;
+    let word = row.and_then(|(word,)| word);
+    word.map(|word| word.parse::<FactorKind>().map_err(|_| corrupt("way of a password"))).transpose()
+}
+
+/// Forgets by which way the link came that this password was set with, if it still is the account's.
+///
+/// # Errors
+/// The database's.
+pub async fn forget_password_by(tx: &mut Tx, id: &UserId, password: &str) -> Result<()> {
+    tx.query("UPDATE users SET password_by = NULL WHERE id = $1 AND password = $2")
+        .bind(id.as_str().to_owned())
+        .bind(password.to_owned())
+        .execute()
+        .await
+        .map(|_| ())
 }
 
 /// The hashes of the passwords that an account had before its present one, the newest first, at most `most`.
@@ -350,19 +444,19 @@ pub async fn take_turns(tx: &mut Tx, id: &UserId) -> Result<()> {
         .map(|_| ())
 }
 
-/// Replaces a password's hash by one with today's cost, unless it was changed meanwhile. It is the same password: nothing
-/// of its history or its age changes.
+/// Replaces a password's hash by one with today's cost, unless it was changed meanwhile; whether it did. It is the same
+/// password: nothing of its history or its age changes.
 ///
 /// # Errors
 /// The database's.
-pub async fn rehash(tx: &mut Tx, id: &UserId, old: &str, new: &str) -> Result<()> {
+pub async fn rehash(tx: &mut Tx, id: &UserId, old: &str, new: &str) -> Result<bool> {
     tx.query("UPDATE users SET password = $3 WHERE id = $1 AND password = $2")
         .bind(id.as_str().to_owned())
         .bind(old.to_owned())
         .bind(new.to_owned())
         .execute()
         .await
-        .map(|_| ())
+        .map(|rows| rows == 1)
 }
 
 /// Whether an operator exists.

@@ -73,7 +73,9 @@ impl Failed {
     /// What to do, where the reason doesn't say it.
     pub fn advice(&self) -> Option<&'static str> {
         match (self.problem(), self) {
-            ("fresh_sign_in_required", _) => Some("Use `muster login`, and try again within ten minutes."),
+            ("fresh_sign_in_required" | "insufficient_user_authentication", _) => {
+                Some("Use `muster login`, and try again within ten minutes.")
+            }
             ("user_required", _) => Some("Use `muster login` instead of an access key."),
             (_, Self::Api(ApiError::Refused(problem))) if problem.status == 401 => Some("Use `muster login`."),
             _ => None,

@@ -49,6 +49,17 @@ impl Reach {
         }
     }
 
+    /// Whether the actor holds a role that administers something, wherever; the owner does.
+    #[must_use]
+    pub fn administers(&self) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Member { grants, own } => {
+                grants.iter().any(|((role, _), _)| *role == Role::OrgOwner || permission::administers(words(role, own)))
+            }
+        }
+    }
+
     /// Whether the actor has a permission on a project: by a role there.
     #[must_use]
     pub fn allows_on(&self, project: &ProjectId, word: &str) -> bool {

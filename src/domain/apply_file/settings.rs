@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::domain::language::Language;
-use crate::domain::people::invitation;
 use crate::domain::people::password::PasswordPolicy;
+use crate::domain::people::second_factor::SecondFactor;
+use crate::domain::people::{invitation, lockout};
 use crate::domain::settings::{OrgSettings, OwnData, UserVisibility};
 use crate::kernel::id::ProjectId;
 
@@ -36,6 +37,10 @@ pub struct SettingsTable {
     pub default_project: Option<String>,
     /// What passwords of its people must be like.
     pub passwords: PasswordPolicy,
+    /// Who must have a second factor, and of which kinds.
+    pub second_factor: SecondFactor,
+    /// When guessing at its managed accounts is stopped, and how that ends; what is absent in it is the instance's.
+    pub lock: lockout::Settings,
     /// Who may be invited, and how long invitations live.
     pub invitations: invitation::Rules,
     /// The language of mails to people whose own isn't known; the instance's when absent.
@@ -68,6 +73,8 @@ impl SettingsTable {
             welcome_text: settings.welcome_text,
             default_project,
             passwords: settings.passwords,
+            second_factor: settings.second_factor,
+            lock: settings.lock,
             invitations: settings.invitations,
             language: settings.language,
             colour: settings.colour,
@@ -90,6 +97,8 @@ impl SettingsTable {
             welcome_text: self.welcome_text.clone(),
             default_project,
             passwords: self.passwords.clone(),
+            second_factor: self.second_factor.clone(),
+            lock: self.lock,
             invitations: self.invitations.clone(),
             language: self.language,
             colour: self.colour.clone(),

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::domain::oauth::application::{ApplicationState, GrantType};
 use crate::domain::oidc::claims::Address;
-use crate::domain::people::invitation;
 use crate::domain::people::password::PasswordPolicy;
+use crate::domain::people::second_factor::SecondFactor;
+use crate::domain::people::{invitation, lockout};
 use crate::domain::settings::{OwnData, UserVisibility};
 
 /// A list that would be longer in one line has a line for each of its texts.
@@ -171,6 +172,8 @@ fn settings(page: &mut Page, table: &SettingsTable) {
     page.text("welcome_text", &table.welcome_text);
     page.optional("default_project", table.default_project.as_ref());
     page.line("passwords", passwords(&table.passwords));
+    page.line("second_factor", second_factor(&table.second_factor));
+    page.line("lock", lock(&table.lock));
     page.line("invitations", invitations(&table.invitations));
     page.optional("language", table.language.map(|language| language.to_string()).as_ref());
     page.text("colour", &table.colour);
@@ -192,6 +195,23 @@ fn passwords(policy: &PasswordPolicy) -> String {
     parts.extend(numbers.into_iter().filter_map(|(key, number)| Some(format!("{key} = {}", number?))));
     parts.extend(policy.no_sequences.map(|refused| format!("no_sequences = {refused}")));
     format!("{{ {} }}", parts.join(", "))
+}
+
+fn second_factor(rule: &SecondFactor) -> String {
+    let kinds: Vec<String> = rule.kinds.iter().map(|kind| quoted(kind.as_str())).collect();
+    let (require, kinds) = (quoted(rule.require.as_str()), kinds.join(", "));
+    let (days, exempt) = (rule.remember_days, rule.exempt_federated);
+    format!("{{ require = {require}, kinds = [{kinds}], remember_days = {days}, exempt_federated = {exempt} }}")
+}
+
+/// What is set otherwise than the instance's.
+fn lock(settings: &lockout::Settings) -> String {
+    let numbers =
+        [("failures", settings.failures), ("window_minutes", settings.window_minutes), ("minutes", settings.minutes)];
+    let mode = settings.mode.map(|mode| format!("mode = {}", quoted(mode.as_str())));
+    let mut parts: Vec<String> = mode.into_iter().collect();
+    parts.extend(numbers.into_iter().filter_map(|(key, number)| Some(format!("{key} = {}", number?))));
+    if parts.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", parts.join(", ")) }
 }
 
 fn invitations(rules: &invitation::Rules) -> String {

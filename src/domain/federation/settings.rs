@@ -152,6 +152,12 @@ pub struct SignInSettings {
     pub acr: BTreeMap<String, String>,
     /// Whether the provider's `amr` is told on to applications.
     pub amr: bool,
+    /// The provider's `acr` values that are trusted to mean a second factor: whoever comes with one need show none here.
+    #[serde(default)]
+    pub trusted_acr: BTreeSet<String>,
+    /// The same of its `amr` values, of which one is enough.
+    #[serde(default)]
+    pub trusted_amr: BTreeSet<String>,
     /// How sessions and accounts end from there.
     #[serde(default)]
     pub signals: Signals,
@@ -187,6 +193,8 @@ impl SignInSettings {
             scim_claim: scim_claim.map(str::to_owned),
             acr: BTreeMap::new(),
             amr: false,
+            trusted_acr: BTreeSet::new(),
+            trusted_amr: BTreeSet::new(),
             signals: Signals::default(),
         }
     }
@@ -206,6 +214,8 @@ impl SignInSettings {
             check_claim_name("scim_claim", name)?;
         }
         self.check_acr()?;
+        check_trusted("trusted_acr", &self.trusted_acr)?;
+        check_trusted("trusted_amr", &self.trusted_amr)?;
         self.signals.check()
     }
 
@@ -235,6 +245,19 @@ impl SignInSettings {
             Some((theirs, ours)) => unfit(format!("{theirs:?} to {ours:?}: a value has 1 to 200 visible characters.")),
             None => Ok(()),
         }
+    }
+}
+
+fn check_trusted(field: &'static str, values: &BTreeSet<String>) -> Result<(), Unfit> {
+    let unfit = |reason: String| Err(Unfit { field, reason });
+    if values.len() > MOST_ACR {
+        return unfit(format!("Trust at most {MOST_ACR} values."));
+    }
+    let is_unfit =
+        |text: &&String| !(1..=200).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic());
+    match values.iter().find(is_unfit) {
+        Some(bad) => unfit(format!("{bad:?}: a value has 1 to 200 visible characters.")),
+        None => Ok(()),
     }
 }
 

@@ -48,6 +48,8 @@ words! {
         RequestUriNotSupported = "request_uri_not_supported",
         /// OpenID Connect Core §3.1.2.6.
         RegistrationNotSupported = "registration_not_supported",
+        /// OpenID Connect Core Error Code `unmet_authentication_requirements` 1.0, RFC 9470 §5.
+        UnmetAuthenticationRequirements = "unmet_authentication_requirements",
         /// RFC 8707 §2.
         InvalidTarget = "invalid_target",
         /// RFC 8628 §3.5.
@@ -83,6 +85,7 @@ impl ErrorCode {
             | Self::RequestNotSupported
             | Self::RequestUriNotSupported
             | Self::RegistrationNotSupported
+            | Self::UnmetAuthenticationRequirements
             | Self::InvalidTarget
             | Self::AuthorizationPending
             | Self::SlowDown

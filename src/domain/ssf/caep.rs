@@ -38,8 +38,23 @@ words! {
     }
 }
 
-/// What kind of credential (CAEP 1.0 §3.3.1, `credential_type`).
-const PASSWORD: &str = "password";
+words! {
+    /// What kind of credential (CAEP 1.0 §3.3.1, `credential_type`; the last two are our own words).
+    pub enum Credential {
+        /// A password.
+        Password = "password",
+        /// An app that shows codes.
+        App = "app",
+        /// A passkey, wherever its authenticator keeps it.
+        Passkey = "fido2-roaming",
+        /// Codes that are sent to a phone.
+        PhoneSms = "phone-sms",
+        /// Codes that are mailed.
+        Email = "email",
+        /// Recovery codes.
+        RecoveryCode = "recovery-code",
+    }
+}
 
 /// What every event says besides (CAEP 1.0 §2).
 #[derive(Clone, Copy, Debug)]
@@ -103,10 +118,15 @@ pub fn token_claims_change(sub_id: Value, claims: Map<String, Value>, facts: &Fa
     SecurityEvent { kind: EventType::TokenClaimsChange, sub_id, body: facts.put(body) }
 }
 
-/// A person's password is another one, the first one, or gone (CAEP 1.0 §3.3).
+/// A person's credential is another one, the first one, or gone (CAEP 1.0 §3.3).
 #[must_use]
-pub fn password_change(sub_id: Value, change: ChangeType, facts: &Facts<'_>) -> SecurityEvent {
-    let body = [("credential_type", PASSWORD), ("change_type", change.as_str())];
+pub fn credential_change(
+    sub_id: Value,
+    credential: Credential,
+    change: ChangeType,
+    facts: &Facts<'_>,
+) -> SecurityEvent {
+    let body = [("credential_type", credential.as_str()), ("change_type", change.as_str())];
     let body = body.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     SecurityEvent { kind: EventType::CredentialChange, sub_id, body: facts.put(body) }
 }
@@ -150,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_password_and_claims_are_told_with_what_the_standard_requires() {
-        let event = password_change(Value::Null, ChangeType::Update, &FACTS);
+        let event = credential_change(Value::Null, Credential::Password, ChangeType::Update, &FACTS);
         assert_eq!(event.kind, EventType::CredentialChange);
         assert_eq!(
             (&event.body["credential_type"], &event.body["change_type"]),

@@ -4,6 +4,7 @@ use crate::domain::access::{Binding, Scope, Subject};
 use crate::domain::change::{AdoptionDecision, Change, Provisioned};
 use crate::domain::federation::{Ended, Known};
 use crate::domain::mail::Purpose;
+use crate::domain::people::factor::Which;
 
 /// The line.
 #[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
@@ -67,6 +68,13 @@ pub fn line(change: &Change) -> String {
             format!("make {owner} answer for application {application}")
         }
         Change::UseSetupLink { .. } => "use the set-up link".to_owned(),
+        Change::PutFactor { user, factor, .. } => format!("add a second factor ({}) to {user}", factor.kind()),
+        Change::ReplaceFactor { user, factor } => format!("replace a second factor ({}) of {user}", factor.kind()),
+        Change::RenamePasskey { user, passkey, .. } => format!("rename passkey {passkey} of {user}"),
+        Change::RemoveFactor { user, factor } => format!("remove a second factor ({}) from {user}", factor.kind()),
+        Change::ResetFactors { user } => format!("remove every second factor from {user}"),
+        Change::SetRecoveryCodes { user, .. } => format!("make new recovery codes for {user}"),
+        Change::Unlock { user } => format!("unlock {user}"),
         Change::SetOrgSettings { org, .. } => format!("change settings of {org}"),
         Change::ExpectVersion { org, .. } => format!("expect that {org} was not edited"),
         Change::SetAccessType { user, access } => format!("set access type of {user} to {access}"),
@@ -252,6 +260,13 @@ pub const fn kind(change: &Change) -> &'static str {
         Change::PutAlert { .. } => "alert.put",
         Change::RemoveAlert { .. } => "alert.remove",
         Change::UseSetupLink { .. } => "setup_link.use",
+        Change::PutFactor { .. } => "factor.add",
+        Change::ReplaceFactor { .. } => "factor.replace",
+        Change::RemoveFactor { .. } => "factor.remove",
+        Change::ResetFactors { .. } => "factor.reset",
+        Change::SetRecoveryCodes { .. } => "factor.codes",
+        Change::RenamePasskey { .. } => "passkey.rename",
+        Change::Unlock { .. } => "user.unlock",
         Change::PutConnection(_) => "connection.put",
         Change::SetConnectionState { .. } => "connection.set_state",
         Change::ReleaseConnection { .. } => "connection.release",
@@ -345,7 +360,18 @@ fn named_ids(change: &Change) -> Vec<String> {
         | Change::SendLink { user, .. }
         | Change::SetPasswordByLink { user, .. }
         | Change::ChangePassword { user, .. }
-        | Change::ConfirmEmail { user, .. } => one(user),
+        | Change::ConfirmEmail { user, .. }
+        | Change::ResetFactors { user }
+        | Change::SetRecoveryCodes { user, .. }
+        | Change::Unlock { user } => one(user),
+        Change::PutFactor { user, factor, .. } | Change::ReplaceFactor { user, factor } => {
+            vec![user.to_string(), factor.id().to_owned()]
+        }
+        Change::RenamePasskey { user, passkey, .. } => vec![user.to_string(), passkey.to_string()],
+        Change::RemoveFactor { user, factor } => match factor {
+            Which::Passkey(passkey) => vec![user.to_string(), passkey.to_string()],
+            Which::Totp | Which::Email | Which::Sms => one(user),
+        },
         Change::SelfRegister { user, .. } => one(&user.id),
         Change::Invite(new) => one(&new.id),
         Change::ResendInvitation { invitation, .. }

@@ -7,18 +7,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::describe;
 use crate::domain::change::{Change, Receipt};
 use crate::domain::language::Language;
 use crate::domain::mail::Template;
+use crate::domain::people::factor::{FactorKind, NewFactor, why_no_codes};
 use crate::domain::people::identifier;
 use crate::domain::people::user::{Kind, MembershipState, UserState};
+use crate::flows::factors::ENROLLING;
 use crate::flows::links::masked;
 use crate::flows::notices::{Notice, Said, put as tell};
+use crate::kernel::fold;
 use crate::kernel::id::{AccessKeyId, MembershipId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 use crate::store::db::{Conn, Tx};
 use crate::store::users::User;
-use crate::store::{access_keys, memberships, orgs, service_accounts, users};
+use crate::store::{access_keys, factors, memberships, orgs, service_accounts, users};
 
 /// What stood there before the changes, as far as somebody is told of it.
 #[derive(Default)]
@@ -35,6 +39,8 @@ pub struct Before {
 struct Account {
     user: User,
     password: Option<String>,
+    /// Codes by mail and to the phone that are switched on.
+    codes: BTreeSet<FactorKind>,
 }
 
 struct Member {
@@ -65,7 +71,12 @@ impl Before {
             | Change::ResetPassword { user, .. }
             | Change::SetPasswordByLink { user, .. }
             | Change::ChangePassword { user, .. }
-            | Change::ConfirmEmail { user, .. } => self.note_account(conn, user).await,
+            | Change::ConfirmEmail { user, .. }
+            | Change::PutFactor { user, .. }
+            | Change::ReplaceFactor { user, .. }
+            | Change::RemoveFactor { user, .. }
+            | Change::ResetFactors { user }
+            | Change::SetRecoveryCodes { user, .. } => self.note_account(conn, user).await,
             Change::SetMemberState { org, member, .. } | Change::RemoveMember { org, member } => {
                 self.note_member(conn, org, member).await
             }
@@ -81,7 +92,8 @@ impl Before {
         }
         if let Some(user) = users::find(conn, id).await?.filter(is_person) {
             let password = users::password_facts(conn, id).await?.and_then(|facts| facts.password);
-            self.accounts.insert(id.clone(), Account { user, password });
+            let codes = codes_of(conn, &user).await?;
+            self.accounts.insert(id.clone(), Account { user, password, codes });
         }
         Ok(())
     }
@@ -109,6 +121,15 @@ impl Before {
         }
         Ok(())
     }
+}
+
+/// The codes by mail and to the phone that are switched on for somebody, and count.
+async fn codes_of(conn: &mut Conn, user: &User) -> Result<BTreeSet<FactorKind>, sqlx::Error> {
+    if why_no_codes(&user.profile).is_some() {
+        return Ok(BTreeSet::new());
+    }
+    let is_sent = |kind: &FactorKind| matches!(kind, FactorKind::Email | FactorKind::Sms);
+    Ok(factors::of_user(conn, &user.id).await?.into_iter().map(|stored| stored.kind).filter(is_sent).collect())
 }
 
 /// A service account reads no mail.
@@ -165,8 +186,41 @@ pub async fn put(
         if let Change::CreateAccessKey { org, key } = change {
             desk.key(org, &key.id).await?;
         }
+        for (template, user, values) in of_factors(change, changes) {
+            if receipt.acts.contains(&describe::line(change))
+                && let Some(account) = accounts.get(user)
+            {
+                desk.factor(template, &account.user, values).await?;
+            }
+        }
     }
     Ok(())
+}
+
+/// What a change of somebody's factors has to tell, and to whom. New recovery codes that come with a first factor are no news;
+/// an app in the place of another is one that went and one that came.
+fn of_factors<'c>(change: &'c Change, all: &[Change]) -> Vec<(Template, &'c UserId, Values)> {
+    let kind = |kind: FactorKind| ("factor", Said::Text(kind.as_str().to_owned()));
+    match change {
+        Change::PutFactor { user, factor, .. } => {
+            let mut values = vec![kind(factor.kind())];
+            if let NewFactor::Passkey { name, .. } = &**factor {
+                values.push(("key", Said::Text(name.clone())));
+            }
+            vec![(Template::FactorAdded, user, values)]
+        }
+        Change::ReplaceFactor { user, factor } => [Template::FactorRemoved, Template::FactorAdded]
+            .map(|template| (template, user, vec![kind(factor.kind())]))
+            .into(),
+        Change::RemoveFactor { user, factor } => vec![(Template::FactorRemoved, user, vec![kind(factor.kind())])],
+        Change::ResetFactors { user } => vec![(Template::FactorsReset, user, Vec::new())],
+        Change::SetRecoveryCodes { user, .. } => {
+            let first = all.iter().any(|other| matches!(other, Change::PutFactor { user: of, .. } if of == user));
+            if first { Vec::new() } else { vec![(Template::RecoveryCodesMade, user, Vec::new())] }
+        }
+        // Of the others nobody is told here.
+        _ => Vec::new(),
+    }
 }
 
 /// The name of the person who asked, from the receipt's label; `None` for operators, tools of Muster and links.
@@ -209,14 +263,16 @@ impl Desk<'_> {
         if !self.told.insert((template, reader.id.clone())) {
             return Ok(());
         }
-        values.push(("by", Said::By(self.author.clone())));
+        if values.iter().all(|(name, _)| *name != "by") {
+            values.push(("by", Said::By(self.author.clone())));
+        }
         let notice = Notice { template, reader, to, org, values };
         tell(self.tx, notice, Some(&self.receipt.id), self.fallback, self.at).await
     }
 
-    /// What became of an account: its password, its address, its state.
+    /// What became of an account: its password, its address and number, its state.
     async fn account(&mut self, was: &Account) -> Result<(), sqlx::Error> {
-        let Account { user, password } = was;
+        let Account { user, password, codes } = was;
         if !came_in(user) {
             return Ok(());
         }
@@ -239,6 +295,14 @@ impl Desk<'_> {
         if now.is_some() && now != *password {
             self.write(Template::PasswordChanged, user, old.or(new), org, Vec::new()).await?;
         }
+        if !codes.is_empty() && why_no_codes(&is.profile).is_some() {
+            let word = match codes.iter().next() {
+                Some(only) if codes.len() == 1 => only.as_str(),
+                Some(_) | None => "codes",
+            };
+            let values = vec![("factor", Said::Text(word.to_owned()))];
+            self.write(Template::FactorRemoved, user, old.or(new), org, values).await?;
+        }
         if old.map(identifier::key) != new.map(identifier::key) {
             // Whoever reads at the old address may be somebody else by now.
             let shown = new.map(masked).unwrap_or_default();
@@ -246,6 +310,12 @@ impl Desk<'_> {
             self.write(Template::EmailChangedOld, user, old, org, values).await?;
             let values = vec![("address", Said::Text(new.unwrap_or_default().to_owned()))];
             self.write(Template::EmailChangedNew, &is, new, org, values).await?;
+        }
+        let number = |user: &User| user.profile.phone_number.as_deref().map(fold::phone_key);
+        if number(user) != number(&is) {
+            let shown = number(&is).as_deref().map(masked).unwrap_or_default();
+            let values = vec![("address", Said::Text(shown))];
+            self.write(Template::PhoneChanged, user, old.or(new), org, values).await?;
         }
         Ok(())
     }
@@ -258,6 +328,8 @@ impl Desk<'_> {
         }
         let to = user.profile.email.as_deref();
         match memberships::find(self.tx, org, id).await? {
+            // Whoever left knows it.
+            None if self.receipt.actor == format!("user:{}", user.id) => Ok(()),
             None => self.write(Template::Removed, user, to, Some(org), Vec::new()).await,
             Some(is) if is.state == MembershipState::Suspended && *state != MembershipState::Suspended => {
                 self.write(Template::Suspended, user, to, Some(org), Vec::new()).await
@@ -281,6 +353,18 @@ impl Desk<'_> {
             self.write(Template::OwnershipReceived, is, to, Some(org), Vec::new()).await?;
         }
         Ok(())
+    }
+
+    /// What became of somebody's factors.
+    async fn factor(&mut self, template: Template, reader: &User, mut values: Values) -> Result<(), sqlx::Error> {
+        if !came_in(reader) {
+            return Ok(());
+        }
+        // In the middle of a sign-in it is the person.
+        if self.receipt.actor == ENROLLING.label() {
+            values.push(("by", Said::Text(reader.name.clone())));
+        }
+        self.write(template, reader, reader.profile.email.as_deref(), reader.kind.org(), values).await
     }
 
     /// A new access key: its person is told, and of a service account's whoever answers for it.

@@ -103,6 +103,13 @@ pub fn named(change: &Change) -> Option<&OrgId> {
         | Change::SelfRegister { .. }
         | Change::SendRegistrationLink { .. }
         | Change::RemoveApplication { .. }
+        | Change::PutFactor { .. }
+        | Change::RenamePasskey { .. }
+        | Change::ReplaceFactor { .. }
+        | Change::RemoveFactor { .. }
+        | Change::ResetFactors { .. }
+        | Change::SetRecoveryCodes { .. }
+        | Change::Unlock { .. }
         | Change::UseSetupLink { .. } => None,
     }
 }
@@ -118,11 +125,19 @@ pub async fn all(conn: &mut Conn, changes: &[Change]) -> Result<BTreeSet<OrgId>>
             | Change::ResetPassword { user, .. }
             | Change::SetPasswordByLink { user, .. }
             | Change::ChangePassword { user, .. }
-            | Change::ConfirmEmail { user, .. } => {
+            | Change::ConfirmEmail { user, .. }
+            | Change::PutFactor { user, .. }
+            | Change::RemoveFactor { user, .. }
+            | Change::ResetFactors { user } => {
                 orgs.extend(memberships::all_of_user(conn, user).await?.into_iter().map(|(org, _)| org));
             }
-            // It alters nothing yet: the organisation that the account belongs to judges who may ask for it.
-            Change::SendLink { user, .. } => {
+            // These alter nobody's access: the organisation that the account belongs to judges who may ask for them, and
+            // keeps the record.
+            Change::SendLink { user, .. }
+            | Change::ReplaceFactor { user, .. }
+            | Change::RenamePasskey { user, .. }
+            | Change::SetRecoveryCodes { user, .. }
+            | Change::Unlock { user } => {
                 orgs.extend(users::find(conn, user).await?.and_then(|found| found.kind.org().cloned()));
             }
             _ => {}

@@ -207,6 +207,13 @@ fn object(change: &Change) -> Option<Object<'_>> {
         | Change::UnlinkIdentity { .. }
         | Change::EndUpstream { .. }
         | Change::SetBreakGlass { .. }
+        | Change::PutFactor { .. }
+        | Change::RenamePasskey { .. }
+        | Change::ReplaceFactor { .. }
+        | Change::RemoveFactor { .. }
+        | Change::ResetFactors { .. }
+        | Change::SetRecoveryCodes { .. }
+        | Change::Unlock { .. }
         | Change::UseSetupLink { .. } => return None,
     })
 }

@@ -1,6 +1,6 @@
 //! What a person does about a device: types its code, then allows it or doesn't.
 
-use super::{count, forgive, network, user_code_digest};
+use super::{network, user_code_digest};
 use crate::app::App;
 use crate::domain::granted::CodeContent;
 use crate::domain::oauth::application::{Application, ApplicationState, GrantType};
@@ -9,9 +9,11 @@ use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::redirect_uri::{self, VerifiedRedirect};
 use crate::flows::Fault;
 use crate::flows::authorize::Pending;
+use crate::flows::guard;
 use crate::kernel::id::UserId;
 use crate::kernel::secret::Digest;
 use crate::kernel::time::{MINUTE, UnixMillis};
+use crate::store::address_limits::Limit;
 use crate::store::audit::{Event, note};
 use crate::store::db::Tx;
 use crate::store::{applications, device_grants};
@@ -20,10 +22,10 @@ use crate::store::{applications, device_grants};
 pub const END: &str = "/device/done";
 
 /// So many wrong codes may come from one browser within the life of a code …
-const MOST_OF_BROWSER: u32 = 5;
+const MOST_OF_BROWSER: i64 = 5;
 const BROWSER_WINDOW: i64 = 10 * MINUTE;
 /// … and so many from one network within a minute.
-const MOST_OF_NETWORK: u32 = 10;
+const MOST_OF_NETWORK: i64 = 10;
 const NETWORK_WINDOW: i64 = MINUTE;
 
 /// What came of a code that somebody typed.
@@ -48,20 +50,20 @@ pub async fn find(app: &App, typed: &str, browser: &str, address: &str) -> Resul
     let Some(code) = UserCode::parse(typed) else {
         return Ok(Typed::Wrong); // no guess: it can't be anybody's
     };
-    let of_browser = format!("type {browser}");
-    let of_network = format!("type {}", network(address));
-    let paused = [
-        count(app, &of_browser, MOST_OF_BROWSER, BROWSER_WINDOW),
-        count(app, &of_network, MOST_OF_NETWORK, NETWORK_WINDOW),
+    let of_browser = format!("type {}", Digest::of(browser.as_bytes()).base64url());
+    // The network's comes first: once that is full, browsers that are made up leave no rows.
+    let limits = vec![
+        Limit { key: format!("type {}", network(address)), most: MOST_OF_NETWORK, window: NETWORK_WINDOW },
+        Limit { key: of_browser, most: MOST_OF_BROWSER, window: BROWSER_WINDOW },
     ];
-    if let Some(seconds) = paused.into_iter().flatten().max() {
-        return Ok(Typed::Paused { seconds });
-    }
+    let ticket = match guard::take(app, limits).await? {
+        Ok(ticket) => ticket,
+        Err(seconds) => return Ok(Typed::Paused { seconds }),
+    };
     let Some(pending) = pending(app, code).await? else {
         return Ok(Typed::Wrong);
     };
-    forgive(app, &of_browser);
-    forgive(app, &of_network);
+    guard::return_ticket(app, ticket).await?;
     Ok(Typed::Found(Box::new(pending)))
 }
 

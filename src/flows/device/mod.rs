@@ -21,8 +21,8 @@ pub fn user_code_digest(app: &App, code: &UserCode) -> Digest {
 }
 
 /// Counts a try under a key, before anything is looked at; the seconds to wait when there were more than `most` within
-/// `window` milliseconds. The counters are this node's own, bounded, and lost at a restart: they slow guessing down
-/// that has 2³⁵ codes before it and ten minutes.
+/// `window` milliseconds. The counters are this node's own, bounded, and lost at a restart: they keep load away. What is
+/// guessed at, and what is sent, is counted by all nodes together ([`super::guard`]).
 pub(super) fn count(app: &App, key: &str, most: u32, window: i64) -> Option<i64> {
     let now = app.now();
     let entry = app.tries.entry_by_ref(key).and_upsert_with(|before| match before.map(moka::Entry::into_value) {
@@ -31,14 +31,6 @@ pub(super) fn count(app: &App, key: &str, most: u32, window: i64) -> Option<i64>
     });
     let (since, count) = entry.into_value();
     (count > most).then(|| ((window - now.since(since)) / SECOND).max(1))
-}
-
-/// Takes a try back that was none.
-fn forgive(app: &App, key: &str) {
-    app.tries.entry_by_ref(key).and_upsert_with(|before| match before.map(moka::Entry::into_value) {
-        Some((since, count)) => (since, count.saturating_sub(1)),
-        None => (app.now(), 0),
-    });
 }
 
 /// Whose tries count together: an IPv4 address, or a network of 64 bits, which one customer has to itself.

@@ -10,6 +10,7 @@ use crate::domain::federation::claims::{self, Groups, Said};
 use crate::domain::federation::preset::GOOGLE_ISSUER;
 use crate::domain::federation::settings::ACR_UPSTREAM;
 use crate::domain::federation::{CameThrough, Claims, Known, Preset, SignInSettings, Through, Upstream};
+use crate::domain::people::assurance::{ACR_TWO_FACTOR, Level, Method};
 use crate::domain::people::domain_name::DomainName;
 use crate::domain::people::identifier;
 use crate::domain::people::user::{AccessType, MembershipState, UserState};
@@ -317,6 +318,7 @@ fn proven_at(claims: &Claims, begun: UnixMillis, fresh: bool, now: UnixMillis) -
 fn facts(app: &App, coming: &Coming<'_>, who: Who, auth_time: UnixMillis) -> Facts {
     let (now, sign_in) = (app.now(), &coming.reading.sign_in);
     let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    let trusted = is_trusted(coming.claims, &sign_in.settings);
     Facts {
         id: SessionId::fresh(),
         user: who.user,
@@ -335,18 +337,36 @@ fn facts(app: &App, coming: &Coming<'_>, who: Who, auth_time: UnixMillis) -> Fac
             identity: who.identity,
             sid: session_of(coming.claims),
         }),
+        methods: [Method::Federated].into_iter().chain(trusted.then_some(Method::FederatedFactor)).collect(),
+        factor_at: trusted.then_some(auth_time),
+        remembered_at: None,
+        recovered_at: None,
     }
 }
 
-/// The level reached: what the connection says that the provider's word means, else that somebody came through.
+/// Whether the provider says something that the connection trusts to mean a second factor: a level or a means that it lists,
+/// or a level that it translates into one of ours.
+fn is_trusted(claims: &Claims, settings: &SignInSettings) -> bool {
+    let acr = claims::text(claims, "acr");
+    acr.is_some_and(|word| settings.trusted_acr.contains(word))
+        || claims::texts(claims, "amr").into_iter().any(|word| settings.trusted_amr.contains(word))
+        || acr.and_then(|word| settings.acr.get(word)).and_then(|ours| Level::of_acr(ours)) > Some(Level::Password)
+}
+
+/// The level reached: what the connection says that the provider's word means, or that it is trusted to mean a second
+/// factor, else that somebody came through.
 fn level(claims: &Claims, settings: &SignInSettings) -> String {
     let told = claims::text(claims, "acr").and_then(|word| settings.acr.get(word));
+    if is_trusted(claims, settings) {
+        let ours = told.filter(|ours| Level::of_acr(ours) > Some(Level::Password));
+        return ours.cloned().unwrap_or_else(|| ACR_TWO_FACTOR.to_owned());
+    }
     told.cloned().unwrap_or_else(|| ACR_UPSTREAM.to_owned())
 }
 
-/// The means that the provider names, where the connection tells them on.
+/// The means that the provider names, where the connection tells them on or trusts them.
 fn means(claims: &Claims, settings: &SignInSettings) -> Vec<String> {
-    if !settings.amr {
+    if !settings.amr && !is_trusted(claims, settings) {
         return Vec::new();
     }
     let is_word = |word: &&str| word.len() <= LONGEST_AMR && word.bytes().all(|byte| byte.is_ascii_graphic());
@@ -394,6 +414,8 @@ mod tests {
             scim_claim: None,
             acr: BTreeMap::new(),
             amr: false,
+            trusted_acr: BTreeSet::new(),
+            trusted_amr: BTreeSet::new(),
             signals: Signals::default(),
         };
         change(&mut settings);
@@ -431,6 +453,26 @@ mod tests {
         assert_eq!(level(&said, &told), "urn:acme:mfa");
         assert_eq!(level(&claims(json!({ "acr": "other" })), &told), ACR_UPSTREAM);
         assert_eq!(means(&said, &told), ["pwd", "otp"]);
+    }
+
+    #[test]
+    fn a_second_factor_upstream_counts_where_the_connection_trusts_the_word_for_it() {
+        let said = claims(json!({ "acr": "phr", "amr": ["pwd", "hwk"] }));
+        let trusting = |change: fn(&mut SignInSettings)| {
+            let settings = settings(change);
+            (is_trusted(&said, &settings), level(&said, &settings), means(&said, &settings))
+        };
+        assert_eq!(trusting(|_| {}), (false, ACR_UPSTREAM.to_owned(), Vec::new()));
+        let amr = vec!["pwd".to_owned(), "hwk".to_owned()];
+        let two = (true, ACR_TWO_FACTOR.to_owned(), amr.clone());
+        assert_eq!(trusting(|settings| settings.trusted_acr = BTreeSet::from(["phr".to_owned()])), two);
+        assert_eq!(trusting(|settings| settings.trusted_amr = BTreeSet::from(["hwk".to_owned()])), two);
+        let translated = |settings: &mut SignInSettings| {
+            settings.acr = BTreeMap::from([("phr".to_owned(), "urn:muster:acr:phr".to_owned())]);
+        };
+        assert_eq!(trusting(translated), (true, "urn:muster:acr:phr".to_owned(), amr));
+        let none = |settings: &mut SignInSettings| settings.trusted_amr = BTreeSet::from(["otp".to_owned()]);
+        assert!(!trusting(none).0, "it didn't say so");
     }
 
     #[test]

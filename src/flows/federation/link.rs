@@ -46,15 +46,15 @@ impl From<Fault> for NotBegun {
     }
 }
 
-/// Begins a link; the address at the provider where it goes on. `binding` is what stands for the browser. A wrong guess at
-/// the password counts like one at the sign-in.
+/// Begins a link; the address at the provider where it goes on. `binding` is what stands for the browser; with the password
+/// comes the value of its cookie for accounts that know it. A wrong guess counts like one at the sign-in.
 ///
 /// # Errors
 /// See [`NotBegun`].
 pub async fn begin(
     app: &App,
     facts: &Facts,
-    password: &Secret,
+    password: (&Secret, Option<&Secret>),
     (connection, binding): (&ConnectionId, &str),
     origin: &Origin,
 ) -> Result<String, NotBegun> {

@@ -18,6 +18,10 @@
 //! | `key`, `project` | an access key's name and its project's key | `key_*` |
 //! | `connection`, `key` | a connection's name, and its token's | `scim_token_expiring` |
 //! | `connection`, `error`, `since` | a connection's name, its provider's last failure, since when | `connection_failing` |
+//! | `factor` | `totp`, `passkey`, `email`, `sms`, or `codes` for both of these | `factor_added`, `factor_removed` |
+//! | `key` | a passkey's name | `factor_added`, `passkey_cloned` |
+//! | `code`, `expires` | the code, and when it ends | `factor_code` |
+//! | `left` | how many recovery codes are left | `recovery_code_used` |
 //! | `rule`, `event`, `actor`, `action`, `outcome` | the rule, if one fitted, and what happened | `alert` |
 //!
 //! A name that isn't given is empty. Values are text that people typed: one line each, at most 300 characters, never

@@ -39,9 +39,11 @@ macro_rules! built_in {
 built_in! {
     "invitation", "invitation_again", "invitation_reminder", "set_password", "set_password_again",
     "set_password_reminder", "reset_password", "reset_by_admin", "confirm_account", "account_exists", "confirm_email",
-    "password_changed", "new_sign_in", "email_changed_old", "email_changed_new", "locked", "key_created",
-    "key_expiring", "scim_token_expiring", "connection_failing", "removed", "suspended", "ownership_received",
-    "ownership_given", "alert", "footer", "trial", "set_password.sms", "reset_password.sms", "locked.sms",
+    "password_changed", "new_sign_in", "email_changed_old", "email_changed_new", "phone_changed", "locked",
+    "key_created", "key_expiring", "scim_token_expiring", "connection_failing", "removed", "suspended",
+    "ownership_received", "ownership_given", "factor_added", "factor_removed", "factors_reset", "recovery_codes_made",
+    "recovery_code_used", "factor_code", "passkey_cloned", "alert", "footer", "trial", "set_password.sms",
+    "reset_password.sms", "locked.sms", "factor_code.sms",
 }
 
 const LAYOUT: &str = include_str!("templates/layout.html");
@@ -150,6 +152,7 @@ impl Templates {
             Template::SetPassword | Template::SetPasswordAgain | Template::SetPasswordReminder => "set_password.sms",
             Template::ResetPassword | Template::ResetByAdmin => "reset_password.sms",
             Template::Locked => "locked.sms",
+            Template::FactorCode => "factor_code.sms",
             _ => return Ok(None),
         };
         let (values, _) = values::of(mail, look);
@@ -346,8 +349,8 @@ mod tests {
             );
             assert!(!rendered.html.contains("<img") && !rendered.html.contains("<script"), "{name}");
             assert!(rendered.text.contains("Acme") && rendered.text.contains("help@acme.test"), "{name}");
-            if look.link.is_some() && template != Template::Alert && template != Template::Removed {
-                let link = look.link.as_deref().unwrap();
+            let bare = [Template::Alert, Template::Removed, Template::FactorCode];
+            if let Some(link) = look.link.as_deref().filter(|_| !bare.contains(&template)) {
                 assert!(rendered.text.contains(link) && rendered.html.contains(link), "{name} has no link");
             }
             let has_korean = rendered.text.chars().any(|c| ('가'..='힣').contains(&c));

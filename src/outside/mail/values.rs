@@ -14,7 +14,7 @@ use crate::domain::mail::Mail;
 use crate::kernel::time::UnixMillis;
 
 /// Every name that a template may use; the table stands in the module above.
-pub const NAMES: [&str; 27] = [
+pub const NAMES: [&str; 30] = [
     "product",
     "issuer",
     "org",
@@ -42,6 +42,9 @@ pub const NAMES: [&str; 27] = [
     "actor",
     "action",
     "outcome",
+    "factor",
+    "code",
+    "left",
 ];
 /// Those that are moments, in milliseconds since 1970.
 const MOMENTS: [&str; 4] = ["expires", "at", "until", "since"];

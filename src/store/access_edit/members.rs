@@ -6,10 +6,11 @@ use super::{AccessEdit, Written};
 use crate::domain::access::{Cause, Scope, Subject};
 use crate::domain::change::NewUser;
 use crate::domain::oidc::claims::Profile;
+use crate::domain::people::factor::why_no_codes;
 use crate::domain::people::identifier;
 use crate::domain::people::user::{AccessType, MembershipState, UserState};
 use crate::domain::source::Source;
-use crate::domain::ssf::caep::ChangeType;
+use crate::domain::ssf::caep::{ChangeType, Credential};
 use crate::kernel::id::{ApplicationId, MembershipId, OrgId, ProjectId, UserId};
 use crate::store::db::{Result, corrupt};
 use crate::store::picture::Count;
@@ -77,6 +78,9 @@ impl AccessEdit<'_> {
             .bind(self.at.0)
             .execute()
             .await?;
+        if why_no_codes(&found.profile).is_none() {
+            self.drop_code_factors(user, profile).await?;
+        }
         self.tx.query("DELETE FROM identifiers WHERE user_id = $1").bind(user.as_str().to_owned()).execute().await?;
         self.list_anew(user).await?;
         self.claim_identifiers(user, found.kind.realm(), names_of(user_name, profile, &found.source)).await
@@ -149,6 +153,7 @@ impl AccessEdit<'_> {
 
     /// Erases what is known of the person of an account that is deleted. The identifiers are free again; the id never is.
     async fn erase(&mut self, user: &UserId) -> Result<()> {
+        self.forget_factors(user).await?;
         for sql in [
             "DELETE FROM identifiers WHERE user_id = $1",
             "DELETE FROM password_history WHERE user_id = $1",
@@ -308,8 +313,9 @@ impl AccessEdit<'_> {
         if access == AccessType::Key {
             let had_one = users::keep_password(self.tx, user, self.at).await?;
             if had_one {
-                self.note_credential(user, ChangeType::Delete);
+                self.note_credential(user, Credential::Password, ChangeType::Delete);
             }
+            self.forget_factors(user).await?;
         }
         self.tx
             .query(

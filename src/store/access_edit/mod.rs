@@ -10,6 +10,7 @@
 //! COMMITTED, and nobody would end the session. The organisation's row is the lock that makes them take turns.
 
 mod connections;
+mod factors;
 pub mod federation;
 mod groups;
 mod invitations;
@@ -35,7 +36,7 @@ use crate::domain::access::claims::Project;
 use crate::domain::access::permission::administers;
 use crate::domain::access::reach::Reach;
 use crate::domain::access::{Cause, Difference, Grants, Policy, Role, Verdict, diff, verdict};
-use crate::domain::ssf::caep::ChangeType;
+use crate::domain::ssf::caep::{ChangeType, Credential};
 use crate::kernel::id::{MembershipId, OrgId, UserId};
 use crate::kernel::time::UnixMillis;
 
@@ -86,8 +87,8 @@ pub struct AccessEdit<'t> {
     keys_ended: u64,
     /// Projects that this edit has deleted: what was held on them still has a name.
     deleted_projects: Vec<(OrgId, Project)>,
-    /// Accounts of which this edit has written the password, and how.
-    credentials: BTreeMap<UserId, ChangeType>,
+    /// Accounts of which this edit has written a credential, which, and how.
+    credentials: BTreeMap<(UserId, Credential), ChangeType>,
 }
 
 /// What an edit did to one member.
@@ -120,8 +121,8 @@ pub struct Settled {
     pub access_keys: u64,
     /// The projects of the organisations concerned, those that were deleted among them.
     pub projects: BTreeMap<OrgId, Vec<Project>>,
-    /// Accounts whose password was set, changed or taken away.
-    pub credentials: BTreeMap<UserId, ChangeType>,
+    /// Accounts of which a credential was set, changed or taken away.
+    pub credentials: BTreeMap<(UserId, Credential), ChangeType>,
 }
 
 impl<'t> AccessEdit<'t> {
@@ -192,11 +193,12 @@ impl<'t> AccessEdit<'t> {
         &self.author
     }
 
-    /// Notes that an account's password was written. Of several in one edit the first and the last count.
-    fn note_credential(&mut self, user: &UserId, how: ChangeType) {
-        let made = self.credentials.get(user) == Some(&ChangeType::Create);
+    /// Notes that a credential of an account was written. Of several times in one edit the first and the last count.
+    fn note_credential(&mut self, user: &UserId, which: Credential, how: ChangeType) {
+        let key = (user.clone(), which);
+        let made = self.credentials.get(&key) == Some(&ChangeType::Create);
         let how = if made && how == ChangeType::Update { ChangeType::Create } else { how };
-        self.credentials.insert(user.clone(), how);
+        self.credentials.insert(key, how);
     }
 
     /// The transaction, for reading.

@@ -3,12 +3,13 @@
 use super::{AccessEdit, Written};
 use crate::domain::access::Cause;
 use crate::domain::oidc::claims::Profile;
+use crate::domain::people::factor::FactorKind;
 use crate::domain::people::user::UserState;
-use crate::domain::ssf::caep::ChangeType;
+use crate::domain::ssf::caep::{ChangeType, Credential};
 use crate::kernel::fold;
 use crate::kernel::id::UserId;
 use crate::store::db::Result;
-use crate::store::{memberships, users};
+use crate::store::{known_devices, memberships, users};
 
 impl AccessEdit<'_> {
     /// Sets an account's password and ends everything that the old one opened.
@@ -39,11 +40,12 @@ impl AccessEdit<'_> {
     /// The database's.
     pub async fn change_password(&mut self, user: &UserId, password: &str) -> Result<Written> {
         self.keep_password(user).await?;
+        known_devices::forget_all(self.tx, user).await?;
         let rows = self
             .tx
             .query(
-                "UPDATE users SET password = $2, password_at = $3, must_change = $4, failures = 0, updated_at = $3
-                 WHERE id = $1",
+                "UPDATE users SET password = $2, password_at = $3, must_change = $4, password_by = NULL, failures = 0,
+                   updated_at = $3 WHERE id = $1",
             )
             .bind(user.as_str().to_owned())
             .bind(password.to_owned())
@@ -57,17 +59,18 @@ impl AccessEdit<'_> {
     /// Keeps the password that another takes the place of, if there is one.
     async fn keep_password(&mut self, user: &UserId) -> Result<()> {
         let had_one = users::keep_password(self.tx, user, self.at).await?;
-        self.note_credential(user, if had_one { ChangeType::Update } else { ChangeType::Create });
+        self.note_credential(user, Credential::Password, if had_one { ChangeType::Update } else { ChangeType::Create });
         Ok(())
     }
 
     async fn write_password(&mut self, user: &UserId, password: &str, must_change: bool) -> Result<Written> {
         self.keep_password(user).await?;
+        known_devices::forget_all(self.tx, user).await?;
         let rows = self
             .tx
             .query(
-                "UPDATE users SET password = $2, password_at = $3, must_change = $4, failures = 0, locked_until = 0,
-                   updated_at = $3 WHERE id = $1",
+                "UPDATE users SET password = $2, password_at = $3, must_change = $4, password_by = NULL, failures = 0,
+                   in_a_row = 0, locked_until = 0, updated_at = $3 WHERE id = $1",
             )
             .bind(user.as_str().to_owned())
             .bind(password.to_owned())
@@ -76,6 +79,21 @@ impl AccessEdit<'_> {
             .execute()
             .await?;
         Ok(Written::from_rows(rows, Written::Missing))
+    }
+
+    /// Notes by which way the link came that the password was set with just now: a code by the same way is no second factor
+    /// beside it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note_password_by(&mut self, user: &UserId, by: FactorKind) -> Result<()> {
+        self.tx
+            .query("UPDATE users SET password_by = $2 WHERE id = $1")
+            .bind(user.as_str().to_owned())
+            .bind(by.as_str())
+            .execute()
+            .await
+            .map(|_| ())
     }
 
     /// Notes that a link which was sent to an address came back: if it is the account's own, it is the person's.

@@ -7,7 +7,7 @@ use crate::domain::access::Cause;
 use crate::domain::change::{GroupResource, Provisioned, UserResource};
 use crate::domain::people::user::{MembershipState, UserState};
 use crate::domain::source::Source;
-use crate::domain::ssf::caep::ChangeType;
+use crate::domain::ssf::caep::{ChangeType, Credential};
 use crate::kernel::fold;
 use crate::kernel::id::{ConnectionId, GroupId, MembershipId, OrgId, UserId};
 use crate::store::db::Result;
@@ -216,8 +216,10 @@ impl AccessEdit<'_> {
                 self.set_user_state(user, UserState::Active).await?;
             }
         }
+        // Whoever could sign in before the connection looked after the account can't any more.
+        self.forget_factors(user).await?;
         if users::password_facts(self.tx, user).await?.is_some_and(|facts| facts.password.is_some()) {
-            self.note_credential(user, ChangeType::Delete);
+            self.note_credential(user, Credential::Password, ChangeType::Delete);
         }
         for sql in [
             "UPDATE users SET password = NULL, must_change = $3, access_type = 'password', source = $2 WHERE id = $1",

@@ -255,6 +255,49 @@ pub async fn events_of_user(
     .await
 }
 
+/// The sign-ins and tokens of an account as its person sees them, in every organisation, the newest first, from below
+/// `before` on.
+///
+/// # Errors
+/// The database's.
+pub async fn events_of_oneself(
+    conn: &mut Conn,
+    user: &UserId,
+    before: Option<(UnixMillis, &str)>,
+    limit: usize,
+) -> Result<Vec<EventRow>> {
+    let (at, id) = before.unwrap_or((UnixMillis::MAX, ""));
+    conn.query(
+        "SELECT e.id, e.at, e.kind, e.org_id, e.application_id, e.detail FROM events e
+         WHERE e.user_id = $1 AND (e.at < $2 OR (e.at = $2 AND e.id < $3)) ORDER BY e.at DESC, e.id DESC LIMIT $4",
+    )
+    .bind(user.as_str().to_owned())
+    .bind(at.0)
+    .bind(id.to_owned())
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .all()
+    .await
+}
+
+/// What was done that concerned one of some ids, in every organisation and outside, the newest first, from below the row
+/// `before` on. Acts that were refused are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn acts_on(conn: &mut Conn, targets: &[String], before: Option<&AuditId>, limit: usize) -> Result<Vec<Row>> {
+    conn.query_in(
+        "SELECT a.id, a.org_id, a.seq, a.at, a.actor, a.action, a.outcome, a.change_id, a.detail, a.kind, a.address,
+           a.request_id, a.targets, a.hash
+         FROM audit a WHERE a.id IN (SELECT t.audit_id FROM audit_targets t WHERE t.target IN (@) AND t.audit_id < $$1)
+           AND a.outcome = 'accepted' ORDER BY a.id DESC LIMIT $$2",
+        targets,
+    )
+    .bind(before.cloned().unwrap_or_else(|| AuditId::from_u128(u128::MAX)).into_string())
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .all()
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -270,18 +270,31 @@ const fn group(binding: &Binding) -> Option<&GroupId> {
     responses((status = 200, description = "The access.", body = AccessBody)))]
 async fn get(State(app): State<App>, asked: Asked) -> Result<axum::Json<AccessBody>, Problem> {
     let mut conn = app.db.read().await?;
-    let picture = picture(&mut conn, &asked.room()?.id, &asked.member()?.id, app.now()).await?;
+    Ok(axum::Json(of_member(&mut conn, &asked.room()?.id, &asked.member()?.id, app.now()).await?))
+}
+
+/// What a member holds at a moment.
+///
+/// # Errors
+/// There is no such member, or the database failed.
+pub async fn of_member(
+    conn: &mut Conn,
+    org: &OrgId,
+    member: &MembershipId,
+    at: UnixMillis,
+) -> Result<AccessBody, Problem> {
+    let picture = picture(conn, org, member, at).await?;
     let held = |((role, scope), ways): (&(Role, Scope), &BTreeSet<Via>)| HeldRole {
         role: role.to_string(),
         scope: scope.into(),
         ways: ways.iter().map(|via| picture.way(via)).collect(),
     };
-    Ok(axum::Json(AccessBody {
+    Ok(AccessBody {
         user_id: picture.person.user.to_string(),
         membership_id: picture.person.member.to_string(),
         active: picture.active(),
         grants: picture.grants.iter().map(held).collect(),
-    }))
+    })
 }
 
 /// Why a person holds a role, by every way, and the smallest change that takes it away; or why it isn't held.

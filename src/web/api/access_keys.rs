@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::asked::{Asked, How, Room};
 use super::declare::{Needs, Routes, routes};
+use super::gate::must_be_fresh;
 use super::input::{Body, Query};
 use super::lookup;
 use super::paging::{self, Page, PageQuery};
@@ -29,7 +30,7 @@ pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Member, routes!(list))
         .route(Needs::Member, routes!(of_user))
-        .route(Needs::OwnOr("keys.write").people_only(), routes!(create))
+        .route(Needs::OwnOr("keys.write").fresh(), routes!(create))
         .route(Needs::Member, routes!(get))
         .route(Needs::Member, routes!(change))
         .route(Needs::Member, routes!(delete))
@@ -328,6 +329,9 @@ async fn change(
     Path((_, key)): Path<(String, String)>,
     Body(patch): Body<AccessKeyPatch>,
 ) -> Result<Response, Problem> {
+    if patch.state == Some(KeyState::Active) {
+        must_be_fresh(&app, &asked).await?;
+    }
     let (org, now) = (asked.room()?.id.clone(), app.now());
     let receipt = write::edit(&app, &asked, &how, |conn| {
         let (org, key, name, state) = (org.clone(), key.clone(), patch.name.clone(), patch.state);

@@ -32,7 +32,7 @@ pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("connections.read"), routes!(list))
         .route(Needs::Org("connections.read"), routes!(get))
-        .route(Needs::Org("connections.write").people_only(), routes!(decide))
+        .route(Needs::Org("connections.write").fresh(), routes!(decide))
 }
 
 /// The account that stands in the way.

@@ -27,11 +27,11 @@ use crate::store::db::Conn;
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("alerts.write"), routes!(list))
-        .route(Needs::Org("alerts.write").people_only(), routes!(create))
+        .route(Needs::Org("alerts.write").fresh(), routes!(create))
         .route(Needs::Org("alerts.write"), routes!(get))
-        .route(Needs::Org("alerts.write").people_only(), routes!(change))
+        .route(Needs::Org("alerts.write").fresh(), routes!(change))
         .route(Needs::Org("alerts.write"), routes!(delete))
-        .route(Needs::Org("alerts.write").people_only(), routes!(new_secret))
+        .route(Needs::Org("alerts.write").fresh(), routes!(new_secret))
 }
 
 /// Which events: those that fit every part that is given. An absent part fits all.

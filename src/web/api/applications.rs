@@ -32,18 +32,18 @@ const PREFIX: &str = "mst_cs_";
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("applications.read"), routes!(list))
-        .route(Needs::Org("applications.write"), routes!(create))
+        .route(Needs::Org("applications.write").sensitive(), routes!(create))
         .route(Needs::Org("applications.read"), routes!(get))
-        .route(Needs::Org("applications.write"), routes!(change))
+        .route(Needs::Org("applications.write").sensitive(), routes!(change))
         .route(Needs::Org("applications.write"), routes!(delete))
-        .route(Needs::Org("applications.write"), routes!(new_secret))
+        .route(Needs::Org("applications.write").sensitive(), routes!(new_secret))
         .route(Needs::Org("applications.write"), routes!(end_old_secret))
         .route(Needs::Operator, routes!(list_of_instance))
-        .route(Needs::Operator, routes!(create_for_instance))
+        .route(Needs::Operator.sensitive(), routes!(create_for_instance))
         .route(Needs::Operator, routes!(get_of_instance))
-        .route(Needs::Operator, routes!(change_of_instance))
+        .route(Needs::Operator.sensitive(), routes!(change_of_instance))
         .route(Needs::Operator, routes!(delete_of_instance))
-        .route(Needs::Operator, routes!(new_secret_of_instance))
+        .route(Needs::Operator.sensitive(), routes!(new_secret_of_instance))
         .route(Needs::Operator, routes!(end_old_secret_of_instance))
 }
 

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use super::problem::Problem;
 use crate::domain::access::reach::Reach;
 use crate::domain::change::{Actor, Origin};
+use crate::domain::granted::Authentication;
 use crate::domain::settings::OrgSettings;
 use crate::kernel::id::{EntryId, MembershipId, OrgId, ProjectId, UserId};
 use crate::store::memberships::Membership;
@@ -23,6 +24,8 @@ pub struct Asked {
     pub token_org: Option<OrgId>,
     /// The session entry that the token came from; `None` for a tool.
     pub entry: Option<EntryId>,
+    /// How and when the person signed in; `None` for a tool.
+    pub authentication: Option<Authentication>,
     /// Where it came from.
     pub origin: Origin,
     /// What the path names.

@@ -27,7 +27,7 @@ const LONGEST: usize = 200;
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("audit.read"), routes!(list))
-        .route(Needs::Org("audit.read"), routes!(export))
+        .route(Needs::Org("audit.read").sensitive(), routes!(export))
         .route(Needs::Org("audit.read"), routes!(verify))
         .route(Needs::Operator, routes!(of_instance))
 }

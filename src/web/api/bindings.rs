@@ -33,11 +33,11 @@ const MOST: usize = 100;
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("bindings.read"), routes!(list))
-        .route(Needs::Member, routes!(create))
+        .route(Needs::Member.sensitive(), routes!(create))
         .route(Needs::Org("bindings.read"), routes!(get))
-        .route(Needs::Member, routes!(delete))
-        .route(Needs::Member, routes!(batch))
-        .route(Needs::Member, routes!(apply_bundle))
+        .route(Needs::Member.sensitive(), routes!(delete))
+        .route(Needs::Member.sensitive(), routes!(batch))
+        .route(Needs::Member.sensitive(), routes!(apply_bundle))
 }
 
 /// A role that is given to somebody.

@@ -16,7 +16,7 @@ use crate::domain::change::Change;
 
 /// The routes.
 pub fn routes(routes: Routes) -> Routes {
-    routes.route(Needs::Owner.fresh(), routes!(put)).route(Needs::Owner.people_only(), routes!(remove))
+    routes.route(Needs::Owner.fresh(), routes!(put)).route(Needs::Owner.fresh(), routes!(remove))
 }
 
 /// Lets an administrator sign in with a password though a connection is enforced. The person must be active, have a

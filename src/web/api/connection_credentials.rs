@@ -35,9 +35,9 @@ const CLIENT_PREFIX: &str = "msc_";
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("connections.read"), routes!(list))
-        .route(Needs::Org("connections.write").people_only(), routes!(create))
+        .route(Needs::Org("connections.write").fresh(), routes!(create))
         .route(Needs::Org("connections.read"), routes!(get))
-        .route(Needs::Org("connections.write"), routes!(delete))
+        .route(Needs::Org("connections.write").sensitive(), routes!(delete))
 }
 
 /// A credential of a connection's client, without its secret.

@@ -34,11 +34,11 @@ use crate::store::db::Conn;
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("connections.read"), routes!(list))
-        .route(Needs::Org("connections.write").people_only(), routes!(create))
+        .route(Needs::Org("connections.write").fresh(), routes!(create))
         .route(Needs::Org("connections.read"), routes!(get))
-        .route(Needs::Org("connections.write").people_only(), routes!(change))
-        .route(Needs::Org("connections.write").people_only(), routes!(delete))
-        .route(Needs::Org("connections.write").people_only(), routes!(release))
+        .route(Needs::Org("connections.write").fresh(), routes!(change))
+        .route(Needs::Org("connections.write").fresh(), routes!(delete))
+        .route(Needs::Org("connections.write").fresh(), routes!(release))
 }
 
 /// When a change that takes access from very many is told of, and whether it waits.

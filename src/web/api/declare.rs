@@ -55,13 +55,16 @@ pub struct Rule {
     pub needs: Needs,
     /// Whether only a person may, not a tool with an API token.
     pub people_only: bool,
-    /// Whether the person must have signed in within the last ten minutes.
+    /// Whether a person must have proven who they are within the last ten minutes, as strongly as they can. A tool has
+    /// nobody to ask.
     pub fresh: bool,
+    /// Whether a recovery code that was shown within the last ten minutes does in the place of that: for one's own factors.
+    pub recovered: bool,
 }
 
 impl From<Needs> for Rule {
     fn from(needs: Needs) -> Self {
-        Self { needs, people_only: false, fresh: false }
+        Self { needs, people_only: false, fresh: false, recovered: false }
     }
 }
 
@@ -76,6 +79,18 @@ impl Needs {
     #[must_use]
     pub fn fresh(self) -> Rule {
         Rule { people_only: true, fresh: true, ..self.into() }
+    }
+
+    /// The same, for people who have just signed in, or shown a recovery code: for keeping one's own factors alone.
+    #[must_use]
+    pub fn fresh_or_recovered(self) -> Rule {
+        Rule { recovered: true, ..self.fresh() }
+    }
+
+    /// The same, for tools, and for people who have just signed in.
+    #[must_use]
+    pub fn sensitive(self) -> Rule {
+        Rule { fresh: true, ..self.into() }
     }
 }
 

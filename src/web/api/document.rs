@@ -48,7 +48,9 @@ fn complete(operation: &mut Map<String, Value>, route: &Declared) {
         remarks.push_str(" For people only: a tool is answered `user_required`.");
     }
     if route.rule.fresh {
-        remarks.push_str(" Needs a sign-in within the last ten minutes.");
+        remarks.push_str(
+            " Of people it needs a proof of who they are within the last ten minutes, as strong as they can give.",
+        );
     }
     let text = operation.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
     operation.insert("description".to_owned(), format!("{text}\n\n{remarks}").trim().into());

@@ -26,10 +26,10 @@ use crate::store::domains::{self as stored, Domain};
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("domains.read"), routes!(list))
-        .route(Needs::Org("domains.write").people_only(), routes!(create))
+        .route(Needs::Org("domains.write").fresh(), routes!(create))
         .route(Needs::Org("domains.read"), routes!(get))
-        .route(Needs::Org("domains.write").people_only(), routes!(change))
-        .route(Needs::Org("domains.write").people_only(), routes!(verify))
+        .route(Needs::Org("domains.write").fresh(), routes!(change))
+        .route(Needs::Org("domains.write").fresh(), routes!(verify))
         .route(Needs::Org("domains.write"), routes!(delete))
 }
 

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::asked::{Asked, How, Place, Room};
 use super::declare::{Needs, Rule};
+use super::my_factors;
 use super::prefer::Preference;
 use super::problem::Problem;
 use super::repeat;
@@ -19,23 +20,22 @@ use crate::app::App;
 use crate::domain::access::reach::Reach;
 use crate::domain::access::{Role, Scope};
 use crate::domain::change::{Actor, Origin, Tool};
+use crate::domain::granted::Authentication;
 use crate::domain::oauth::scope;
+use crate::domain::people::assurance::{self, Level};
+use crate::domain::people::second_factor;
 use crate::domain::people::user::Kind;
-use crate::flows::{accept_token, change_access, reach};
+use crate::flows::{accept_token, change_access, entering, factors, reach};
 use crate::kernel::id::{OrgId, UserId};
-use crate::kernel::time::MINUTE;
 use crate::store::db::Conn;
 use crate::store::memberships::{self, Membership};
 use crate::store::{orgs, users};
 use crate::web::extract::bearer;
 use crate::web::layers::{ClientIp, RequestId};
 
-/// A sign-in that is older than this is not fresh.
-const FRESH: i64 = 10 * MINUTE;
 const NO_TOKEN: &str = "Bearer realm=\"muster\"";
 const BAD_TOKEN: &str = "Bearer realm=\"muster\", error=\"invalid_token\"";
 const NO_SCOPE: &str = "Bearer realm=\"muster\", error=\"insufficient_scope\", scope=\"muster.admin\"";
-const NOT_FRESH: &str = "Bearer realm=\"muster\", error=\"insufficient_user_authentication\", max_age=\"600\"";
 
 /// The gate of one route.
 #[derive(Clone)]
@@ -124,7 +124,7 @@ async fn enter(
         return Err(Problem::not_found("The resource"));
     }
     let mut conn = app.db.read().await?;
-    let Caller { mut asked, auth_time, speaks } = caller(app, &mut conn, request, origin).await?;
+    let Caller { mut asked, came_through, speaks } = caller(app, &mut conn, request, origin).await?;
     let named = |wanted: &str| names.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     if named("org").is_none() && !speaks {
         let detail =
@@ -143,6 +143,9 @@ async fn enter(
             }
             return Err(problem);
         }
+        if let Some(authentication) = &asked.authentication {
+            is_enough(app, &mut conn, &asked, (authentication, came_through), &room).await?;
+        }
         asked.place = place(&mut conn, room, named("project"), named("user")).await?;
     }
     if named("org").is_none()
@@ -153,6 +156,14 @@ async fn enter(
         let detail = "The organisation does not admit your address.";
         return Err(Problem::new(StatusCode::FORBIDDEN, "address", detail));
     }
+    // What belongs to no organisation an operator reaches with no less than they show in one.
+    if named("org").is_none()
+        && asked.is_operator()
+        && let Some(authentication) = &asked.authentication
+        && entering::operator_token_owes(app, &mut conn, &asked.user, authentication).await?
+    {
+        return Err(Problem::step_up(Level::TwoFactor));
+    }
     drop(conn);
     if let Err(problem) = judge(&gate.rule, &asked) {
         if request.method != Method::GET {
@@ -160,19 +171,54 @@ async fn enter(
         }
         return Err(problem);
     }
-    let now = app.now();
-    if gate.rule.fresh && auth_time.is_none_or(|at| now.seconds() - at > FRESH / 1000) {
-        let detail = "Sign in again: this needs a sign-in within the last ten minutes.";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "fresh_sign_in_required", detail).challenging(NOT_FRESH));
+    if gate.rule.fresh && !(gate.rule.recovered && my_factors::has_recovered(app, &asked).await?) {
+        must_be_fresh(app, &asked).await?;
     }
     Ok(asked)
+}
+
+/// Whether the sign-in that a token came from is enough for the organisation: its rule may have become stricter since.
+async fn is_enough(
+    app: &App,
+    conn: &mut Conn,
+    asked: &Asked,
+    (authentication, came_through): (&Authentication, bool),
+    room: &Room,
+) -> Result<(), Problem> {
+    let operator = second_factor::instance();
+    let rule = if asked.is_operator() { &operator } else { &room.settings.second_factor };
+    let by = (&asked.user, authentication, came_through);
+    let enough = entering::token_is_enough(conn, by, (rule, &room.reach)).await?;
+    let owes = asked.is_operator() && entering::operator_token_owes(app, conn, &asked.user, authentication).await?;
+    if enough && !owes { Ok(()) } else { Err(Problem::step_up(Level::TwoFactor)) }
+}
+
+/// Whether the person has proven lately who they are, as strongly as they can; a tool has nobody to ask. Routes that are
+/// always sensitive declare it; handlers ask for it where only some requests are.
+///
+/// # Errors
+/// The challenge of RFC 9470, or the database's.
+pub async fn must_be_fresh(app: &App, asked: &Asked) -> Result<(), Problem> {
+    if asked.is_tool() {
+        return Ok(());
+    }
+    let needs = factors::needs(&mut app.db.read().await?, &asked.user).await?;
+    let Some(authentication) = &asked.authentication else { return Err(Problem::stale(needs)) };
+    let proven = Level::of_acr(&authentication.acr).unwrap_or(Level::Password);
+    if assurance::is_fresh(proven, authentication.time, needs, app.now()) {
+        Ok(())
+    } else if proven < needs {
+        Err(Problem::step_up(needs))
+    } else {
+        Err(Problem::stale(needs))
+    }
 }
 
 /// Who calls.
 struct Caller {
     asked: Asked,
-    /// When that person signed in, in seconds.
-    auth_time: Option<i64>,
+    /// Whether they came through a connection.
+    came_through: bool,
     /// Whether the token speaks for the person outside an organisation: not one of an own account whose sign-in an
     /// organisation's provider vouched for.
     speaks: bool,
@@ -200,7 +246,7 @@ async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> R
     if accept_token::text(&accepted.claims, "aud") != Some(app.issuer()) {
         return Err(unauthorized("invalid_token", "The token is for another resource.", BAD_TOKEN));
     }
-    let auth_time = accepted.claims.get("auth_time").and_then(serde_json::Value::as_i64);
+    let authentication = accepted.family.as_ref().map(|family| family.granted.authentication.clone());
     let entry = accepted.family.as_ref().map(|family| family.holding.sid.clone());
     let came_through = accepted.family.as_ref().is_some_and(|family| family.came_through);
     let (actor, user, token_org) = match (accepted.tool, accepted.family) {
@@ -216,8 +262,8 @@ async fn caller(app: &App, conn: &mut Conn, request: &Line, origin: Origin) -> R
         (None, None) => return Err(Problem::user_required()),
     };
     let speaks = !came_through || users::find(conn, &user).await?.is_some_and(|found| found.kind.org().is_some());
-    let asked = Asked { actor, user, token_org, entry, origin, place: Place::default() };
-    Ok(Caller { asked, auth_time, speaks })
+    let asked = Asked { actor, user, token_org, entry, authentication, origin, place: Place::default() };
+    Ok(Caller { asked, came_through, speaks })
 }
 
 async fn actor_of(conn: &mut Conn, user: &UserId) -> Result<Actor, Problem> {

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::asked::{Asked, How, Room};
 use super::declare::{Needs, Routes, routes};
+use super::gate::must_be_fresh;
 use super::input::{Body, ConfirmQuery, Query};
 use super::managed_by::{Keepers, ManagedBy};
 use super::paging::{self, Page, PageQuery, SearchQuery};
@@ -35,8 +36,8 @@ pub fn routes(routes: Routes) -> Routes {
         .route(Needs::Org("groups.write"), routes!(change))
         .route(Needs::Org("groups.write"), routes!(delete))
         .route(Needs::Org("groups.read"), routes!(members))
-        .route(Needs::Org("groups.write"), routes!(add_members))
-        .route(Needs::Org("groups.write"), routes!(remove_members))
+        .route(Needs::Org("groups.write").sensitive(), routes!(add_members))
+        .route(Needs::Org("groups.write").sensitive(), routes!(remove_members))
 }
 
 /// A group.
@@ -194,6 +195,9 @@ async fn create(
 ) -> Result<Response, Problem> {
     let org = asked.room()?.id.clone();
     super::named::short("roles", new.roles.len())?;
+    if !new.roles.is_empty() {
+        must_be_fresh(&app, &asked).await?;
+    }
     let group = GroupId::fresh();
     let mut changes = vec![Change::CreateGroup {
         org: org.clone(),

@@ -33,7 +33,7 @@ pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("connections.read"), routes!(list))
         .route(Needs::Org("connections.read"), routes!(get))
-        .route(Needs::Org("connections.write").people_only(), routes!(release))
+        .route(Needs::Org("connections.write").fresh(), routes!(release))
         .route(Needs::Org("connections.write").people_only(), routes!(reject))
 }
 

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::asked::{Asked, How};
 use super::bundles;
 use super::declare::{Needs, Routes, routes};
+use super::gate::must_be_fresh;
 use super::input::{Body, Query};
 use super::lookup;
 use super::paging::{self, Page, PageQuery};
@@ -226,6 +227,9 @@ async fn send(
     let org = asked.room()?.id.clone();
     if body.people.is_empty() {
         return Err(Problem::invalid("people", "Name 1 to 100 people."));
+    }
+    if !body.groups.is_empty() || !body.roles.is_empty() || body.bundle.is_some() {
+        must_be_fresh(&app, &asked).await?;
     }
     let mut access = access(&body.groups, &body.roles)?;
     if let Some(bundle) = &body.bundle {

@@ -31,7 +31,7 @@ use crate::kernel::id::GroupId;
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("connections.read"), routes!(get))
-        .route(Needs::Org("connections.write").people_only(), routes!(put))
+        .route(Needs::Org("connections.write").fresh(), routes!(put))
         .route(Needs::Org("connections.write").people_only(), routes!(try_out))
 }
 

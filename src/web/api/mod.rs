@@ -32,7 +32,12 @@ mod managed_by;
 mod mapping;
 mod me;
 mod memberships;
+mod my_access;
 mod my_account;
+mod my_activity;
+mod my_applications;
+mod my_factors;
+mod my_sessions;
 mod named;
 mod orgs;
 mod paging;
@@ -50,11 +55,13 @@ mod roles;
 mod service_accounts;
 mod sign_in_body;
 mod sign_in_log;
+mod sign_in_rules;
 mod sign_in_settings;
 mod state;
 mod streams;
 mod tag;
 mod user_edit;
+mod user_factors;
 mod user_log;
 mod user_password;
 mod user_roles;
@@ -104,6 +111,7 @@ fn declare(app: &App) -> Routes {
     let routes = register_many::routes(routes);
     let routes = user_edit::routes(routes);
     let routes = user_password::routes(routes);
+    let routes = user_factors::routes(routes);
     let routes = user_roles::routes(routes);
     let routes = memberships::routes(routes);
     let routes = user_sessions::routes(routes);
@@ -134,5 +142,10 @@ fn declare(app: &App) -> Routes {
     let routes = changes::routes(routes);
     let routes = me::routes(routes);
     let routes = my_account::routes(routes);
+    let routes = my_factors::routes(routes);
+    let routes = my_sessions::routes(routes);
+    let routes = my_applications::routes(routes);
+    let routes = my_access::routes(routes);
+    let routes = my_activity::routes(routes);
     state::routes(routes)
 }

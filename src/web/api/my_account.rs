@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::asked::{Asked, How};
 use super::declare::{Needs, Routes, routes};
 use super::input::Body;
+use super::my_factors;
 use super::named;
 use super::patch::Given;
 use super::problem::Problem;
@@ -19,17 +20,18 @@ use super::words::{ReceiptBody, moment, until};
 use crate::app::App;
 use crate::domain::change::{Mode, Receipt};
 use crate::domain::oidc::claims::Profile;
+use crate::domain::people::assurance;
+use crate::flows::Fault;
 use crate::flows::accept_invitation::{self, OfferedRole, Open};
 use crate::flows::change_password;
 use crate::flows::new_password::Unfit;
 use crate::flows::own_account::{self, Names};
-use crate::flows::{Fault, sign_in};
 use crate::kernel::id::{OrgId, SessionId};
 use crate::kernel::secret::Secret;
 use crate::store::cookies::Facts;
 use crate::store::db::Conn;
 use crate::store::users::User;
-use crate::store::{memberships, orgs, sessions, users};
+use crate::store::{my_sessions, orgs, users};
 
 /// The routes.
 pub fn routes(routes: Routes) -> Routes {
@@ -179,10 +181,11 @@ const fn mode(how: &How) -> Mode {
     if how.dry_run { Mode::DryRun } else { Mode::Act }
 }
 
-fn of_fault(fault: Fault) -> Problem {
+pub(super) fn of_fault(fault: Fault) -> Problem {
     match fault {
         Fault::Store(error) => error.into(),
         Fault::Busy(busy) => named::unfit(Unfit::Busy(busy)),
+        Fault::Paused { seconds } => Problem::paused(seconds),
         Fault::OAuth(_) | Fault::Keys(_) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment.")
         }
@@ -280,17 +283,22 @@ async fn change(
         let missing = || Problem::invalid("password", "Give your password, too.");
         patch.password.as_ref().map(Secret::presented).ok_or_else(missing)
     };
+    if patch.email.is_some() || patch.phone != Given::Absent {
+        my_factors::stronger(&app, &asked).await?;
+    }
     let (mut to_confirm, mode) = (None, mode(&how));
     let receipt = match (names, &patch.email, &patch.phone) {
         (Some(names), None, Given::Absent) => Some(own_account::set_names(&app, user, names, origin, mode).await?),
         (None, Some(email), Given::Absent) => {
             to_confirm = Some(email.trim().to_owned());
-            Some(own_account::ask_for_email(&app, user, email, &password()?, origin, mode).await?)
+            Some(own_account::ask_for_email(&app, user, email, (&password()?, None), origin, mode).await?)
         }
         (None, None, Given::Set(phone)) => {
-            Some(own_account::set_phone(&app, user, phone, &password()?, origin, mode).await?)
+            Some(own_account::set_phone(&app, user, phone, (&password()?, None), origin, mode).await?)
         }
-        (None, None, Given::Null) => Some(own_account::set_phone(&app, user, "", &password()?, origin, mode).await?),
+        (None, None, Given::Null) => {
+            Some(own_account::set_phone(&app, user, "", (&password()?, None), origin, mode).await?)
+        }
         (None, None, Given::Absent) => None,
         _ => return Err(Problem::invalid("email", "Change names, address and number in calls of their own.")),
     };
@@ -308,13 +316,14 @@ async fn set_password(
     how: How,
     Body(body): Body<OwnPassword>,
 ) -> Result<Json<Done>, Problem> {
+    my_factors::stronger(&app, &asked).await?;
     let session = session(&mut app.db.read().await?, &asked).await?;
     let now = app.now();
     let facts = Facts {
         id: session.unwrap_or_else(SessionId::fresh),
         user: asked.user.clone(),
         auth_time: now,
-        acr: sign_in::ACR_PASSWORD.to_owned(),
+        acr: assurance::ACR_PASSWORD.to_owned(),
         amr: Vec::new(),
         user_agent: String::new(),
         address: asked.origin.address.clone(),
@@ -323,19 +332,24 @@ async fn set_password(
         last_used_at: None,
         password_at: None,
         through: None,
+        methods: std::collections::BTreeSet::new(),
+        factor_at: None,
+        remembered_at: None,
+        recovered_at: None,
     };
     let (old, new) = (Secret::presented(body.old), Secret::presented(body.new));
     let end_others = body.end_others.unwrap_or(true);
-    let receipt = change_password::own(&app, &facts, (old, new), end_others, &asked.origin, mode(&how)).await?;
+    let typed = ((&old, None), new);
+    let receipt = change_password::own(&app, &facts, typed, end_others, &asked.origin, mode(&how)).await?;
     Ok(Json(Done { done: !how.dry_run, receipt: ReceiptBody::of(&receipt) }))
 }
 
 /// The browser session in which the token was allowed, if it is known.
-async fn session(conn: &mut Conn, asked: &Asked) -> Result<Option<SessionId>, Problem> {
-    let (Some(org), Some(entry)) = (&asked.token_org, &asked.entry) else { return Ok(None) };
-    let Some(member) = memberships::of_user(conn, org, &asked.user).await? else { return Ok(None) };
-    let found = sessions::entry_of_member(conn, org, &member.id, entry).await?;
-    Ok(found.map(|(entry, _)| entry.session))
+pub(super) async fn session(conn: &mut Conn, asked: &Asked) -> Result<Option<SessionId>, Problem> {
+    match &asked.entry {
+        Some(entry) => Ok(my_sessions::of_entry(conn, &asked.user, entry).await?),
+        None => Ok(None),
+    }
 }
 
 /// The invitations that were sent to one's own verified address and wait for an answer.

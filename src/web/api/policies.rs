@@ -12,6 +12,7 @@ use super::input::Body;
 use super::named;
 use super::patch::Given;
 use super::problem::Problem;
+use super::sign_in_rules::{LockBody, LockPatch, SecondFactorBody, SecondFactorPatch};
 use super::tag;
 use super::write::{self, Written};
 use crate::app::App;
@@ -26,7 +27,7 @@ use crate::store::orgs::{self, Org};
 
 /// The routes.
 pub fn routes(routes: Routes) -> Routes {
-    routes.route(Needs::Org("org.read"), routes!(get)).route(Needs::Org("org.write"), routes!(change))
+    routes.route(Needs::Org("org.read"), routes!(get)).route(Needs::Org("org.write").sensitive(), routes!(change))
 }
 
 /// The policies of an organisation.
@@ -61,6 +62,10 @@ pub struct PoliciesBody {
     pub default_project: Option<String>,
     /// What passwords of its people must be like.
     pub passwords: PasswordRulesBody,
+    /// Who must have a second factor, and of which kinds.
+    pub second_factor: SecondFactorBody,
+    /// When guessing at its accounts is stopped.
+    pub lock: LockBody,
     /// Who may be invited, and how long invitations live.
     pub invitations: InvitationRulesBody,
     /// The language of mails to people whose own isn't known: `en` or `ko`; null is the instance's.
@@ -147,6 +152,10 @@ pub struct PoliciesPatch {
     default_project: Given<String>,
     /// What is absent in it stays.
     passwords: Option<PasswordRulesPatch>,
+    /// What is absent in it stays.
+    second_factor: Option<SecondFactorPatch>,
+    /// What is absent in it stays.
+    lock: Option<LockPatch>,
     /// What is absent in it stays.
     invitations: Option<InvitationRulesPatch>,
     /// `en` or `ko`.
@@ -247,7 +256,10 @@ fn word<T: Serialize>(value: &T) -> String {
 }
 
 /// The domain's value for a word of the API.
-fn value<T: DeserializeOwned>(field: &str, word: &str) -> Result<T, Problem> {
+///
+/// # Errors
+/// There is no such word.
+pub fn value<T: DeserializeOwned>(field: &str, word: &str) -> Result<T, Problem> {
     serde_json::from_value(word.into()).map_err(|error| Problem::invalid(field, format!("{error}.")))
 }
 
@@ -267,6 +279,8 @@ fn show(org: &Org, settings: &OrgSettings) -> PoliciesBody {
         welcome_text: settings.welcome_text.clone(),
         default_project: settings.default_project.as_ref().map(ToString::to_string),
         passwords: shown(&settings.passwords),
+        second_factor: SecondFactorBody::of(&settings.second_factor),
+        lock: LockBody::of(&settings.lock),
         invitations: InvitationRulesBody {
             domains: settings.invitations.domains.clone(),
             days: settings.invitations.days,
@@ -397,6 +411,12 @@ async fn merged(
     };
     if let Some(patch) = patch.passwords {
         settings.passwords = patch.over(&settings.passwords)?;
+    }
+    if let Some(patch) = patch.second_factor {
+        settings.second_factor = patch.over(settings.second_factor)?;
+    }
+    if let Some(patch) = patch.lock {
+        settings.lock = patch.over(settings.lock)?;
     }
     if let Some(patch) = patch.invitations {
         settings.invitations = patch.over(settings.invitations);

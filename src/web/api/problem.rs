@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::people::assurance::Level;
 use crate::flows::change_access::Refusal;
 use crate::flows::register::RowFault;
 
@@ -64,6 +65,8 @@ pub struct ProblemBody {
     clear: Option<String>,
     #[serde(skip)]
     challenge: Option<&'static str>,
+    #[serde(skip)]
+    retry_after: i64,
 }
 
 impl Problem {
@@ -81,6 +84,7 @@ impl Problem {
             object: None,
             clear: None,
             challenge: None,
+            retry_after: 1,
         }))
     }
 
@@ -126,6 +130,35 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "user_required", detail)
     }
 
+    /// 429: too much was tried or asked for; `seconds` until it may be again.
+    #[must_use]
+    pub fn paused(seconds: i64) -> Self {
+        let detail = format!("Too much was tried from there. Try again in {seconds} seconds.");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many", detail);
+        problem.0.retry_after = seconds;
+        problem
+    }
+
+    /// 401: a proof of this level is needed that is at most ten minutes old (RFC 9470).
+    #[must_use]
+    pub fn step_up(level: Level) -> Self {
+        let detail = match level {
+            Level::Password => "Sign in again: this needs a sign-in within the last ten minutes.",
+            Level::TwoFactor => "Sign in again with your second factor: this needs it within the last ten minutes.",
+            Level::PhishingResistant => "Sign in again with your passkey: this needs it within the last ten minutes.",
+        };
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "insufficient_user_authentication", detail);
+        problem.challenging(challenge(level))
+    }
+
+    /// As [`Self::step_up`], where the level is right and only the time is not.
+    #[must_use]
+    pub fn stale(level: Level) -> Self {
+        let mut problem = Self::step_up(level);
+        problem.0.code = "fresh_sign_in_required";
+        problem
+    }
+
     /// The same as what is wrong with a row of a list: the first field, and everything that is said.
     #[must_use]
     pub fn as_row_fault(&self) -> RowFault {
@@ -140,6 +173,21 @@ impl Problem {
     pub fn challenging(mut self, challenge: &'static str) -> Self {
         self.0.challenge = Some(challenge);
         self
+    }
+}
+
+/// What a client asks the person for at the authorization endpoint (RFC 9470 §3).
+const fn challenge(level: Level) -> &'static str {
+    match level {
+        Level::Password => "Bearer realm=\"muster\", error=\"insufficient_user_authentication\", max_age=\"600\"",
+        Level::TwoFactor => {
+            "Bearer realm=\"muster\", error=\"insufficient_user_authentication\", \
+             acr_values=\"urn:muster:acr:mfa\", max_age=\"600\""
+        }
+        Level::PhishingResistant => {
+            "Bearer realm=\"muster\", error=\"insufficient_user_authentication\", \
+             acr_values=\"urn:muster:acr:phr\", max_age=\"600\""
+        }
     }
 }
 
@@ -187,7 +235,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after));
         }
         response
     }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::asked::{Asked, How};
 use super::declare::{Needs, Routes, routes};
+use super::gate::must_be_fresh;
 use super::input::Body;
 use super::named;
 use super::person::{self, UserBody};
@@ -179,6 +180,9 @@ async fn create(
     Body(new): Body<NewUserBody>,
 ) -> Result<Response, Problem> {
     let org = asked.room()?.id.clone();
+    if !new.groups.is_empty() || !new.roles.is_empty() || new.key.is_some() {
+        must_be_fresh(&app, &asked).await?;
+    }
     if access_type(&new)? == AccessType::Key {
         return create_tool(&app, &asked, &how, &org, &new).await;
     }

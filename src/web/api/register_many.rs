@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::asked::{Asked, How};
 use super::declare::{Needs, Routes, routes};
+use super::gate::must_be_fresh;
 use super::input::Body;
 use super::problem::Problem;
 use super::register::{access, language, mode};
@@ -138,6 +139,8 @@ async fn bulk(
     Body(body): Body<BulkBody>,
 ) -> Result<Json<BulkDone>, Problem> {
     let org = asked.room()?.id.clone();
+    // A list may name groups in any of its lines.
+    must_be_fresh(&app, &asked).await?;
     let shared = Shared {
         access: access(&body.groups, &body.roles)?,
         credential: match body.credential.as_deref() {

@@ -106,13 +106,15 @@ async fn keep(app: &App, caller: &str, key: &str, response: Response) -> Respons
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// Every `secret` and `password` member, however deep, becomes null.
+/// What is answered once and kept nowhere.
+const SECRETS: [&str; 4] = ["secret", "password", "recovery_codes", "otpauth_uri"];
+
+/// Every member that is a secret, however deep, becomes null.
 fn blank_secrets(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {
-                let secret = name == "secret" || name == "password";
-                if secret { *member = Value::Null } else { blank_secrets(member) }
+                if SECRETS.contains(&name.as_str()) { *member = Value::Null } else { blank_secrets(member) }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(blank_secrets),

@@ -24,10 +24,10 @@ use crate::store::db::Conn;
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("roles.read"), routes!(list))
-        .route(Needs::Org("roles.write"), routes!(create))
+        .route(Needs::Org("roles.write").sensitive(), routes!(create))
         .route(Needs::Org("roles.read"), routes!(get))
-        .route(Needs::Org("roles.write"), routes!(change))
-        .route(Needs::Org("roles.write"), routes!(delete))
+        .route(Needs::Org("roles.write").sensitive(), routes!(change))
+        .route(Needs::Org("roles.write").sensitive(), routes!(delete))
         .route(Needs::Caller, routes!(catalogue))
         .route(Needs::Caller, routes!(account_tiers))
 }

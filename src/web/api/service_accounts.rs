@@ -32,12 +32,12 @@ pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("service_accounts.read"), routes!(of_org))
         .route(READ, routes!(list))
-        .route(WRITE.people_only(), routes!(create))
+        .route(WRITE.fresh(), routes!(create))
         .route(READ, routes!(get))
         .route(WRITE, routes!(change))
         .route(WRITE, routes!(delete))
         .route(READ, routes!(keys))
-        .route(WRITE.people_only(), routes!(create_key))
+        .route(WRITE.fresh(), routes!(create_key))
 }
 
 /// A service account.

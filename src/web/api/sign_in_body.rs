@@ -106,6 +106,10 @@ pub struct SignInBody {
     pub acr: BTreeMap<String, String>,
     /// Whether its `amr` is told on.
     pub amr: bool,
+    /// Its `acr` values that are trusted to mean a second factor.
+    pub trusted_acr: Vec<String>,
+    /// Its `amr` values that are trusted to mean one.
+    pub trusted_amr: Vec<String>,
     /// How it tells what is over.
     pub signals: SignalsBody,
     /// When somebody came through with this provider in a trial (RFC 3339); null while nobody has.
@@ -214,6 +218,13 @@ pub struct SignInPut {
     /// Whether its `amr` is told on to applications.
     #[serde(default)]
     amr: bool,
+    /// Its `acr` values that are trusted to mean a second factor: whoever comes with one need show none here, and the
+    /// level of their session is `urn:muster:acr:mfa`.
+    #[serde(default)]
+    trusted_acr: BTreeSet<String>,
+    /// The same of its `amr` values, of which one is enough.
+    #[serde(default)]
+    trusted_amr: BTreeSet<String>,
     /// How it tells what is over.
     #[serde(default)]
     signals: NewSignals,
@@ -278,6 +289,8 @@ impl SignInPut {
             scim_claim: self.scim_claim.clone().over(usual.scim_claim),
             acr: self.acr.clone(),
             amr: self.amr,
+            trusted_acr: self.trusted_acr.clone(),
+            trusted_amr: self.trusted_amr.clone(),
             signals,
             preset: usual.preset,
             core: usual.core,
@@ -339,6 +352,8 @@ pub fn show(app: &App, found: &SignIn) -> SignInBody {
         scim_claim: settings.scim_claim.clone(),
         acr: settings.acr.clone(),
         amr: settings.amr,
+        trusted_acr: settings.trusted_acr.iter().cloned().collect(),
+        trusted_amr: settings.trusted_amr.iter().cloned().collect(),
         signals: SignalsBody { issuer, audience, poll_url, global_token_revocation },
         tested_at: found.tested_at.map(moment),
         addresses: AddressesBody {

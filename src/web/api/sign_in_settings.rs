@@ -38,9 +38,9 @@ use crate::store::federation::upstreams::{self, SignIn};
 pub fn routes(routes: Routes) -> Routes {
     routes
         .route(Needs::Org("connections.read"), routes!(get))
-        .route(Needs::Org("connections.write").people_only(), routes!(put))
-        .route(Needs::Org("connections.write").people_only(), routes!(set_stage))
-        .route(Needs::Org("connections.write").people_only(), routes!(remove))
+        .route(Needs::Org("connections.write").fresh(), routes!(put))
+        .route(Needs::Org("connections.write").fresh(), routes!(set_stage))
+        .route(Needs::Org("connections.write").fresh(), routes!(remove))
         .route(Needs::Org("connections.write").people_only(), routes!(test))
 }
 

@@ -1,7 +1,7 @@
 //! State as code: an organisation as an apply file, what applying one would change, and applying it.
 //!
-//! A file gives nobody more than the other routes do: the door judges each of its changes as the caller's own. What
-//! asks for a fresh sign-in (another owner) is no file's to do here.
+//! A file gives nobody more than the other routes do: the door judges each of its changes as the caller's own. A
+//! file gives roles as they do, so that people need a fresh sign-in to apply one; another owner is no file's to make here.
 
 use std::collections::BTreeMap;
 
@@ -39,9 +39,9 @@ const SEES: [&str; 9] = [
 /// The routes.
 pub fn routes(routes: Routes) -> Routes {
     routes
-        .route(Needs::Org("org.write"), routes!(get))
+        .route(Needs::Org("org.write").sensitive(), routes!(get))
         .route(Needs::Org("org.write"), routes!(plan))
-        .route(Needs::Org("org.write"), routes!(apply))
+        .route(Needs::Org("org.write").sensitive(), routes!(apply))
 }
 
 /// An organisation as a file.

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::asked::{Asked, How};
 use super::declare::{Needs, Routes, routes};
+use super::gate::must_be_fresh;
 use super::input::Body;
 use super::named;
 use super::patch::Given;
@@ -67,6 +68,16 @@ pub struct UserPatch {
     state: Option<String>,
     /// The ids of the groups: the whole new set.
     groups: Option<Vec<String>>,
+}
+
+impl UserPatch {
+    /// Whether it changes how the person comes in, or what they are given with their groups.
+    fn is_sensitive(&self) -> bool {
+        self.groups.is_some()
+            || self.access_type.is_some()
+            || self.email != Given::Absent
+            || self.phone != Given::Absent
+    }
 }
 
 /// Who takes the place.
@@ -145,6 +156,9 @@ async fn change(
     Body(patch): Body<UserPatch>,
 ) -> Result<Response, Problem> {
     let (org, member) = place(&asked)?;
+    if patch.is_sensitive() {
+        must_be_fresh(&app, &asked).await?;
+    }
     let now = app.now().seconds();
     let receipt = write::edit(&app, &asked, &how, |conn| {
         let (org, member, patch, now) = (org.clone(), member.clone(), patch.clone(), now);

@@ -26,8 +26,8 @@ use crate::store::users;
 /// The routes.
 pub fn routes(routes: Routes) -> Routes {
     routes
-        .route(Needs::Org("users.write").people_only(), routes!(set_password))
-        .route(Needs::Org("users.write").people_only(), routes!(reset_password))
+        .route(Needs::Org("users.write").fresh(), routes!(set_password))
+        .route(Needs::Org("users.write").fresh(), routes!(reset_password))
         .route(Needs::Org("users.invite").people_only(), routes!(resend))
 }
 

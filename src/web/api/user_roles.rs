@@ -24,7 +24,9 @@ use crate::store::{bindings, people_read};
 
 /// The routes.
 pub fn routes(routes: Routes) -> Routes {
-    routes.route(Needs::Org("groups.write"), routes!(set_groups)).route(Needs::Member, routes!(change_roles))
+    routes
+        .route(Needs::Org("groups.write").sensitive(), routes!(set_groups))
+        .route(Needs::Member.sensitive(), routes!(change_roles))
 }
 
 /// A whole set of groups.

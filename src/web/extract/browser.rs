@@ -14,15 +14,17 @@ use tower_sessions::cookie::{Cookie, SameSite};
 use crate::app::App;
 use crate::domain::oauth::params::Params;
 pub use crate::domain::people::browser::device;
+use crate::flows::guard::{self, Caller};
 use crate::kernel::id::{ConnectionId, SessionId};
 use crate::kernel::secret::{Secret, same};
 use crate::kernel::time::{MINUTE, UnixMillis};
 use crate::store::cookies::{FACTS, Facts};
-use crate::store::sessions;
 use crate::web::layers::{ClientIp, RequestId};
 
 /// The key of a session's data under which lies when somebody came through a connection last.
 const CAME_AT: &str = "came_at";
+/// So long a browser keeps the cookie by which accounts know it.
+const DEVICE_LIFE: time::Duration = time::Duration::days(365);
 
 /// The browser that sent a request.
 pub struct Browser {
@@ -31,6 +33,8 @@ pub struct Browser {
     is_new: bool,
     posts: bool,
     came_at: Option<UnixMillis>,
+    device: Option<Secret>,
+    is_device_new: bool,
     session: Session,
     /// The session, when the person is signed in.
     pub facts: Option<Facts>,
@@ -48,7 +52,9 @@ pub struct CookieNames {
     pub session: &'static str,
     /// The browser's.
     pub browser: &'static str,
-    /// Whether both are `Secure`.
+    /// The one by which accounts know the browser.
+    pub device: &'static str,
+    /// Whether all are `Secure`.
     pub secure: bool,
 }
 
@@ -57,9 +63,14 @@ impl CookieNames {
     #[must_use]
     pub fn of(app: &App) -> Self {
         if app.config.is_https() {
-            Self { session: "__Host-muster", browser: "__Host-muster_browser", secure: true }
+            Self {
+                session: "__Host-muster",
+                browser: "__Host-muster_browser",
+                device: "__Host-muster_device",
+                secure: true,
+            }
         } else {
-            Self { session: "muster", browser: "muster_browser", secure: false }
+            Self { session: "muster", browser: "muster_browser", device: "muster_device", secure: false }
         }
     }
 }
@@ -75,7 +86,9 @@ where
         let app = App::from_ref(state);
         let session = Session::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         let ClientIp(ip) = ClientIp::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
-        let known = cookie(&parts.headers, CookieNames::of(&app).browser).filter(|value| is_binding(value));
+        let names = CookieNames::of(&app);
+        let known = cookie(&parts.headers, names.browser).filter(|value| is_binding(value));
+        let device = cookie(&parts.headers, names.device).filter(|value| is_binding(value)).map(Secret::presented);
         let is_new = known.is_none();
         let binding = known.unwrap_or_else(|| Secret::mint(&*app.chance, "").expose().to_owned());
         let facts: Option<Facts> = session.get(FACTS).await.map_err(|_| crate::web::pages::error::unavailable())?;
@@ -83,7 +96,20 @@ where
         let request_id = RequestId::from_request_parts(parts, state).await.unwrap_or_default();
         let (posts, address) = (parts.method == Method::POST, ip.to_string());
         let came_at = session.get(CAME_AT).await.unwrap_or_default();
-        let browser = Self { app, binding, is_new, posts, came_at, session, facts, user_agent, address, request_id };
+        let browser = Self {
+            app,
+            binding,
+            is_new,
+            posts,
+            came_at,
+            device,
+            is_device_new: false,
+            session,
+            facts,
+            user_agent,
+            address,
+            request_id,
+        };
         browser.note_use();
         Ok(browser)
     }
@@ -108,6 +134,18 @@ impl Browser {
     #[must_use]
     pub fn binding(&self) -> &str {
         &self.binding
+    }
+
+    /// The value of its cookie for accounts that know it.
+    #[must_use]
+    pub const fn device_cookie(&self) -> Option<&Secret> {
+        self.device.as_ref()
+    }
+
+    /// Where a guess comes from that is made with it.
+    #[must_use]
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { agent: &self.user_agent, address: &self.address, device: self.device.as_ref() }
     }
 
     /// Whether it sent a form: the answer can't lead away from here by itself then, but for a page that does.
@@ -188,8 +226,34 @@ impl Browser {
             self.came_at = Some(now);
         }
         self.session.save().await?;
+        // A provider's word gets nobody past the lock of a password: each time it would bring some guesses more.
+        if facts.through.is_none() {
+            self.become_known(&facts).await;
+        }
         self.facts = Some(facts);
         Ok(())
+    }
+
+    /// Whoever has signed in with it once gets in with it though the account is locked. Without that the sign-in stands
+    /// all the same.
+    async fn become_known(&mut self, facts: &Facts) {
+        let known = guard::know_device(&self.app, &facts.user, self.device.as_ref()).await;
+        match known {
+            Ok(value) => (self.device, self.is_device_new) = (Some(value), true),
+            Err(error) => tracing::warn!(%error, "a browser was not made known to its account"),
+        }
+    }
+
+    /// Notes the wish not to be asked for the second factor here again; after [`Browser::sign_in`], which gave the cookie its
+    /// value.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn remember_factor(&self) -> Result<(), sqlx::Error> {
+        match (&self.facts, &self.device) {
+            (Some(facts), Some(cookie)) => guard::remember_factor(&self.app, &facts.user, cookie).await,
+            (None, _) | (_, None) => Ok(()),
+        }
     }
 
     /// Forgets the session here; the caller has ended it. The cookie is cleared by the answer; see [`mend_removals`].
@@ -202,21 +266,18 @@ impl Browser {
         Some(facts.id)
     }
 
-    /// Puts the browser's cookie on an answer, where it isn't known yet.
+    /// Puts the browser's cookies on an answer, where they aren't known yet.
     #[must_use]
     pub fn answer(&self, response: impl IntoResponse) -> Response {
         let mut response = response.into_response();
+        let names = CookieNames::of(&self.app);
         if self.is_new {
-            let names = CookieNames::of(&self.app);
-            let cookie = Cookie::build((names.browser, self.binding.clone()))
-                .path("/")
-                .http_only(true)
-                .secure(names.secure)
-                .same_site(SameSite::Lax)
-                .build();
-            if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
-                response.headers_mut().append(header::SET_COOKIE, value);
-            }
+            put(&mut response, &kept(&names, names.browser, &self.binding));
+        }
+        if let Some(device) = self.device.as_ref().filter(|_| self.is_device_new) {
+            let mut cookie = kept(&names, names.device, device.expose());
+            cookie.set_max_age(DEVICE_LIFE);
+            put(&mut response, &cookie);
         }
         response
     }
@@ -230,6 +291,22 @@ impl Browser {
         }
         let (app, id) = (self.app.clone(), facts.id.clone());
         tokio::spawn(async move { crate::flows::note_use::session(&app, id, now).await });
+    }
+}
+
+/// A cookie of ours.
+fn kept(names: &CookieNames, name: &'static str, value: &str) -> Cookie<'static> {
+    Cookie::build((name, value.to_owned()))
+        .path("/")
+        .http_only(true)
+        .secure(names.secure)
+        .same_site(SameSite::Lax)
+        .build()
+}
+
+fn put(response: &mut Response, cookie: &Cookie<'static>) {
+    if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+        response.headers_mut().append(header::SET_COOKIE, value);
     }
 }
 
@@ -268,10 +345,4 @@ pub async fn mend_removals(State(app): State<App>, request: Request, next: Next)
         response.headers_mut().append(header::SET_COOKIE, value);
     }
     response
-}
-
-/// Which listed session is the browser's own.
-#[must_use]
-pub fn is_current(listed: &sessions::Listed, facts: &Facts) -> bool {
-    listed.id == facts.id
 }

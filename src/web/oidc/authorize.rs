@@ -16,7 +16,7 @@ use crate::web::extract::browser::Browser;
 use crate::web::extract::caller;
 use crate::web::layers::FormAction;
 use crate::web::pages::sealed::Sealed;
-use crate::web::pages::{consent, device, error, select_org, sign_in, upstream};
+use crate::web::pages::{consent, device, error, factor, select_org, sign_in, upstream};
 
 /// `GET /authorize`.
 pub async fn get(State(app): State<App>, browser: Browser, RawQuery(query): RawQuery) -> Response {
@@ -100,6 +100,10 @@ pub async fn proceed(app: &App, browser: Browser, pending: Pending) -> Response 
         Step::Upstream(connection) => {
             let content = Sealed::Authorize(Box::new(pending.clone()));
             upstream::go(app, &browser, &content, &connection, request.login_hint.as_deref()).await
+        }
+        Step::Factor(ask) => {
+            let content = Sealed::Authorize(Box::new(pending.clone()));
+            factor::of_session(app, &browser, content, ask).await
         }
         Step::SelectOrg(choices) => select_org::show(&browser, &pending, &application, choices),
         Step::Consent(asked) if pending.device.is_some() => device::confirm(&browser, &pending, &application, *asked),

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::domain::oidc::discovery;
-use crate::flows::sign_in::ACR_PASSWORD;
+use crate::domain::people::assurance::Level;
 use crate::kernel::secret::Digest;
 
 /// A document whose bytes do not change while the process runs.
@@ -21,7 +21,7 @@ impl Document {
     /// The discovery document of an issuer.
     #[must_use]
     pub fn discovery(issuer: &str) -> Self {
-        let bytes = Bytes::from(discovery::document(issuer, &[ACR_PASSWORD]).to_string());
+        let bytes = Bytes::from(discovery::document(issuer, &Level::ALL.map(Level::acr)).to_string());
         let etag = format!("\"{}\"", &Digest::of(&bytes).base64url()[..16]);
         let etag = HeaderValue::from_str(&etag).unwrap_or(HeaderValue::from_static("\"0\""));
         Self(Arc::new((bytes, etag)))

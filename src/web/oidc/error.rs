@@ -23,6 +23,10 @@ pub fn of_fault(fault: Fault) -> (OAuthError, Option<u64>) {
             OAuthError::new(ErrorCode::TemporarilyUnavailable, "too many sign-ins at once"),
             Some(busy.retry_after_secs),
         ),
+        Fault::Paused { seconds } => (
+            OAuthError::new(ErrorCode::TemporarilyUnavailable, "too much was tried from this address"),
+            u64::try_from(seconds).ok(),
+        ),
     }
 }
 

@@ -81,6 +81,7 @@ pub fn of_fault(fault: Fault) -> Response {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(busy.retry_after_secs));
             response.into_response()
         }
+        Fault::Paused { seconds } => too_many(seconds),
         Fault::Store(error) => {
             tracing::error!(%error, "the database failed");
             unavailable()

@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::invite::sentence;
 use super::me::{Posted, date, enter_any};
 use super::view::upstream::{IdentitiesPage, IdentityLine, LinkOffer};
-use super::{error, page, upstream};
+use super::{error, my, page, upstream};
 use crate::app::App;
 use crate::domain::change::{Actor, Change, Mode, Origin};
 use crate::domain::oauth::params::Params;
@@ -71,6 +71,9 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
     if !speaks_for_the_person(&facts) {
         return show(&app, &browser, &facts, Told { status: StatusCode::FORBIDDEN, ..Told::default() }).await;
     }
+    if let Some(response) = my::stronger(&app, &browser, &facts, upstream::IDENTITIES).await {
+        return response;
+    }
     match form.get("act") {
         Some("link") => begin(&app, &browser, &facts, &form, &origin).await,
         Some("unlink") => unlink(&app, &browser, &facts, &form, &origin).await,
@@ -84,7 +87,8 @@ async fn begin(app: &App, browser: &Browser, facts: &Facts, form: &Params, origi
         return browser.answer(error::not_found().await);
     };
     let password = Secret::presented(form.sent("password").unwrap_or_default());
-    let told = match link::begin(app, facts, &password, (&connection, browser.binding()), origin).await {
+    let shown = (&password, browser.device_cookie());
+    let told = match link::begin(app, facts, shown, (&connection, browser.binding()), origin).await {
         Ok(to) => return browser.answer(upstream::sent(app, browser, &connection, &to, None).await),
         Err(NotBegun::WrongPassword) => {
             let text = "That isn't your password. Check it and try again.";

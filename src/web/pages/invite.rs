@@ -247,7 +247,7 @@ async fn to_sign_in(app: &App, browser: &Browser, link: &str) -> Response {
     match accept_invitation::seen(app, &Secret::presented(link)).await {
         Ok(Seen::Open(open)) if open.has_account => {
             let next = Some(format!("/invite/{link}"));
-            let content = Sealed::Plain { organisation: None, made: app.now(), next };
+            let content = Sealed::Plain { organisation: None, made: app.now(), next, anew: false };
             browser.answer(private(sign_in::show(app, browser, &content, None, None).await))
         }
         Ok(_) => look(app, browser, link, (StatusCode::OK, Vec::new())).await,

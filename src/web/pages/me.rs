@@ -1,5 +1,4 @@
-//! `GET /me`: who is signed in, where, with which roles, and on which devices; and what the other pages of a person's
-//! own account begin with.
+//! `GET /me`: who is signed in, and with which roles; and what the other pages of a person's own account begin with.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::view::{ErrorPage, MePage, OrgAccess, SessionLine};
+use super::view::{ErrorPage, MePage, OrgAccess};
 use super::{error, page};
 use crate::app::App;
 use crate::domain::access::Holder;
@@ -20,14 +19,14 @@ use crate::domain::change::Origin;
 use crate::domain::oauth::params::Params;
 use crate::domain::people::user::Kind;
 use crate::flows::federation::speaks_for_the_person;
-use crate::flows::{Fault, accept_invitation, sign_out};
+use crate::flows::{Fault, accept_invitation};
 use crate::kernel::id::UserId;
 use crate::kernel::time::UnixMillis;
 use crate::store::cookies::Facts;
 use crate::store::db::Conn;
 use crate::store::memberships::Entrance;
 use crate::store::{memberships, picture, sessions, sign_ins, users};
-use crate::web::extract::browser::{Browser, device, is_current};
+use crate::web::extract::browser::{Browser, device};
 use crate::web::extract::caller;
 use crate::web::layers::RequestId;
 use crate::web::oidc::reply;
@@ -37,31 +36,11 @@ pub async fn get(State(app): State<App>, browser: Browser) -> Response {
     let Some(facts) = browser.facts.clone() else {
         return browser.answer(reply::see_other("/login"));
     };
-    match read(&app, &facts, browser.csrf()).await {
+    match read(&app, &facts).await {
         Ok(Seen::Page(view)) => browser.answer(page(StatusCode::OK, &*view)),
         Ok(Seen::Restricted) => browser.answer(restricted()),
         Ok(Seen::Nobody) => browser.answer(reply::see_other("/login")),
         Err(fault) => browser.answer(error::of_fault(fault)),
-    }
-}
-
-/// `POST /me/sessions`: ends one of the person's sessions, or all but this one. Somebody else's is not found.
-pub async fn end_session(State(app): State<App>, posted: Posted) -> Response {
-    let Posted { browser, form, .. } = posted;
-    let facts = match enter(&app, &browser).await {
-        Ok(facts) => facts,
-        Err(response) => return response,
-    };
-    let which = form.get("session").unwrap_or_default();
-    let ended = match (which, which.parse()) {
-        ("others", _) => sign_out::others(&app, &facts).await.map(|_| true),
-        (_, Ok(id)) => sign_out::one_of(&app, &facts.user, &id).await,
-        (_, Err(_)) => Ok(false),
-    };
-    match ended {
-        Ok(true) => browser.answer(reply::see_other("/me")),
-        Ok(false) => browser.answer(error::not_found().await),
-        Err(fault) => browser.answer(error::of_fault(fault.into())),
     }
 }
 
@@ -212,7 +191,7 @@ async fn access(app: &App, conn: &mut Conn, user: &UserId, entrances: Vec<Entran
     Ok(organisations)
 }
 
-async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Seen, Fault> {
+async fn read(app: &App, facts: &Facts) -> Result<Seen, Fault> {
     let mut conn = app.db.read().await?;
     let Some(user) = users::find(&mut conn, &facts.user).await? else {
         return Ok(Seen::Nobody);
@@ -227,31 +206,19 @@ async fn read(app: &App, facts: &Facts, csrf: String) -> Result<Seen, Fault> {
     let shown = entrances.iter().any(|entrance| entrance.settings.show_last_sign_in);
     let last_sign_in = if shown { last_sign_in(&mut conn, facts).await? } else { None };
     let organisations = access(app, &mut conn, &facts.user, entrances).await?;
-    let mut listed = sessions::of_user(&mut conn, &facts.user, app.now()).await?;
+    let mut listed = sessions::of_user(&mut conn, &facts.user, app.now()).await?.len();
     let mut invitations = accept_invitation::inbox(app, &mut conn, &facts.user).await?.len();
     if !speaks_for_the_person(facts) && user.kind == Kind::Own {
-        listed.retain(|session| is_current(session, facts));
-        invitations = 0;
+        (listed, invitations) = (1, 0);
     }
-    let sessions = listed
-        .iter()
-        .map(|session| SessionLine {
-            id: session.id.as_str().to_owned(),
-            device: device(&session.user_agent),
-            started: date(session.created_at),
-            last_used: date(session.last_used_at),
-            current: is_current(session, facts),
-        })
-        .collect();
     Ok(Seen::Page(Box::new(MePage {
         operator: user.kind == Kind::Operator,
         user_name: user.user_name,
         name: user.name,
         email: user.profile.email.unwrap_or_default(),
-        csrf,
         organisations,
         invitations,
-        sessions,
+        sessions: listed,
         last_sign_in: last_sign_in.unwrap_or_default(),
     })))
 }

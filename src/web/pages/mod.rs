@@ -1,4 +1,4 @@
-//! Pages for people: server-rendered, every act a link or a form, nothing that needs a script.
+//! Pages for people: server-rendered, every act a link or a form, nothing that needs a script but passkeys.
 
 pub mod admin;
 pub mod assets;
@@ -6,14 +6,19 @@ pub mod consent;
 pub mod device;
 pub mod email;
 pub mod error;
+pub mod factor;
+pub mod factor_setup;
 pub mod files;
 pub mod forgot;
 pub mod identities;
 pub mod invite;
+pub mod locked;
 pub mod me;
+pub mod my;
 pub mod my_invitations;
 pub mod my_password;
 pub mod my_profile;
+pub mod passkey;
 pub mod password_change;
 pub mod register;
 pub mod reset;

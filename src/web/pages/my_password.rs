@@ -8,9 +8,10 @@ use axum::response::Response;
 use super::invite::sentence;
 use super::me::{Posted, enter};
 use super::view::account::PasswordPage;
-use super::{error, page};
+use super::{error, my, page};
 use crate::app::App;
 use crate::domain::change::Mode;
+use crate::domain::people::assurance::Method;
 use crate::flows::change_password::{self, NotChanged};
 use crate::flows::{Fault, new_password, own_account};
 use crate::kernel::id::UserId;
@@ -49,6 +50,9 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
         Ok(facts) => facts,
         Err(response) => return response,
     };
+    if let Some(response) = my::stronger(&app, &browser, &facts, "/me/password").await {
+        return response;
+    }
     let end_others = form.get("end_others").is_some();
     let again = |faults: Vec<String>| Told {
         status: StatusCode::BAD_REQUEST,
@@ -62,7 +66,8 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
         return show(&app, &browser, &facts.user, told).await;
     }
     let (old, new) = (Secret::presented(sent("old")), Secret::presented(sent("password")));
-    let faults = match change_password::own(&app, &facts, (old, new), end_others, &origin, Mode::Act).await {
+    let typed = ((&old, browser.device_cookie()), new);
+    let faults = match change_password::own(&app, &facts, typed, end_others, &origin, Mode::Act).await {
         Ok(_) => return renewed(&app, browser, facts).await,
         Err(NotChanged::WrongOld | NotChanged::Gone | NotChanged::Paused) => {
             vec!["That isn't your password of today. Check it and try again.".to_owned()]
@@ -77,8 +82,9 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
 
 /// The session goes on with a new cookie: whoever has the old one has nothing.
 async fn renewed(app: &App, mut browser: Browser, facts: Facts) -> Response {
-    // The person has just proved who they are.
-    let facts = Facts { auth_time: app.now(), last_used_at: None, ..facts };
+    let mut facts = Facts { last_used_at: None, ..facts };
+    // The person has just proved who they are; but a password freshens nothing that is stronger (F8).
+    let _ = facts.show(Method::Password, app.now());
     if let Err(error) = browser.sign_in(facts).await {
         tracing::error!(%error, "a session can't be renewed");
         return browser.answer(error::unavailable());

@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::invite::sentence;
 use super::me::{Posted, enter};
 use super::view::account::{LanguageChoice, ProfilePage};
-use super::{error, page};
+use super::{error, my, page};
 use crate::app::App;
 use crate::domain::change::{Mode, Origin, Receipt};
 use crate::domain::language::Language;
@@ -61,7 +61,13 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
     let Some((done, _)) = DONE.iter().find(|(word, _)| form.get("act") == Some(*word)) else {
         return browser.answer(error::not_found().await);
     };
-    let Err(fault) = save(&app, &facts.user, &form, &origin).await else {
+    // The address and the number are ways into the account.
+    if *done != "profile"
+        && let Some(response) = my::stronger(&app, &browser, &facts, "/me/profile").await
+    {
+        return response;
+    }
+    let Err(fault) = save(&app, &browser, &facts.user, &form, &origin).await else {
         return browser.answer(reply::see_other(&format!("/me/profile?done={done}")));
     };
     let (status, seconds, text) = match fault {
@@ -89,12 +95,19 @@ pub async fn post(State(app): State<App>, posted: Posted) -> Response {
     show(&app, &browser, &facts.user, Told { status, typed: form, fault: Some(text), seconds, done: None }).await
 }
 
-async fn save(app: &App, user: &UserId, form: &Params, origin: &Origin) -> Result<Receipt, NotChanged> {
+async fn save(
+    app: &App,
+    browser: &Browser,
+    user: &UserId,
+    form: &Params,
+    origin: &Origin,
+) -> Result<Receipt, NotChanged> {
     let text = |name: &str| form.get(name).unwrap_or_default().to_owned();
     let password = Secret::presented(form.sent("password").unwrap_or_default());
+    let shown = (&password, browser.device_cookie());
     match form.get("act") {
-        Some("email") => own_account::ask_for_email(app, user, &text("email"), &password, origin, Mode::Act).await,
-        Some("phone") => own_account::set_phone(app, user, &text("phone"), &password, origin, Mode::Act).await,
+        Some("email") => own_account::ask_for_email(app, user, &text("email"), shown, origin, Mode::Act).await,
+        Some("phone") => own_account::set_phone(app, user, &text("phone"), shown, origin, Mode::Act).await,
         Some(_) | None => {
             let names = Names {
                 name: text("name"),

@@ -10,12 +10,13 @@ use axum::response::Response;
 
 use super::sealed::{self, Sealed, Waiting};
 use super::view::passwords::{PasswordChangePage, PasswordFaults};
-use super::{error, page, sign_in};
+use super::{error, factor, page, sign_in};
 use crate::app::App;
 use crate::domain::change::Origin;
 use crate::domain::oauth::params::Params;
 use crate::domain::people::password::Shortfall;
 use crate::flows::change_password::{self, NotChanged};
+use crate::flows::halfway::After;
 use crate::flows::sign_in::Reason;
 use crate::kernel::secret::Secret;
 use crate::web::extract::browser::Browser;
@@ -78,10 +79,14 @@ pub async fn post(
         Ok(new) => new,
         Err(faults) => return browser.answer(show(&app, &browser, &waiting, faults).await),
     };
-    let with = (browser.user_agent.as_str(), browser.address.as_str());
-    let changed = change_password::forced(&app, &waiting.first, new, with, &origin(&browser, id)).await;
+    let changed = change_password::forced(&app, &waiting.first, new, browser.caller(), &origin(&browser, id)).await;
     match changed {
-        Ok(facts) => sign_in::signed_in(&app, browser, waiting.content, facts).await,
+        Ok(After::SignedIn(facts)) => sign_in::signed_in(&app, browser, waiting.content, facts).await,
+        Ok(After::Factor(half)) => {
+            let response = factor::of_halfway(&app, &browser, waiting.content, half).await;
+            browser.answer(response)
+        }
+        Ok(After::ChangeFirst(_) | After::Gone) => browser.answer(error::expired()),
         Err(NotChanged::Short(found)) => {
             let response = show(&app, &browser, &waiting, faults(&found)).await;
             browser.answer(response)

@@ -1,17 +1,22 @@
 //! What travels in a page's hidden field: an authorization request in progress, or a plain sign-in. Sealed, bound to
-//! the browser, and good for half an hour; or for ten minutes, where a password was typed and must be changed first.
+//! the browser, and good for half an hour; or for ten minutes, where a password was typed and must be changed first, or a
+//! second factor is still to be shown.
 
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::flows::authorize::Pending;
 use crate::flows::change_password;
+use crate::flows::entering::Ask;
+use crate::flows::halfway::{self, Halfway};
 use crate::flows::sign_in::ChangeFirst;
+use crate::kernel::id::{SessionId, UserId};
 use crate::kernel::time::{MINUTE, UnixMillis};
 use crate::web::extract::browser::Browser;
 
 const PURPOSE: &str = "page.request";
 const CHANGE_FIRST: &str = "page.change_first";
+const AT_FACTOR: &str = "page.factor";
 const BACK: &str = "page.back";
 /// How long a page may stand open, in milliseconds.
 const LIFE: i64 = 30 * MINUTE;
@@ -32,6 +37,9 @@ pub enum Sealed {
         /// Where it leads: a path of ours, which is set here and by nobody else. Without one, to `/me`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next: Option<String>,
+        /// Whether it is somebody's who is signed in and is to prove anew who they are: a provider must say that they did.
+        #[serde(default)]
+        anew: bool,
     },
 }
 
@@ -118,6 +126,59 @@ pub fn seal_waiting(browser: &Browser, waiting: &Waiting) -> String {
 pub fn open_waiting(app: &App, browser: &Browser, text: &str) -> Option<Waiting> {
     let waiting: Waiting = serde_json::from_str(&browser.open(CHANGE_FIRST, text)?).ok()?;
     (app.now().since(waiting.first.at) < change_password::LIFE).then_some(waiting)
+}
+
+/// Somebody who is asked for a factor, or for a proof once more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AtFactor {
+    /// Where it leads.
+    pub content: Sealed,
+    /// Who.
+    pub who: Asked,
+    /// What is asked for.
+    pub ask: Ask,
+    /// When the page was made; for half a sign-in, when the password was compared.
+    pub made: UnixMillis,
+}
+
+/// Who is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Asked {
+    /// Somebody whose password was right, and who has no session.
+    Halfway(Halfway),
+    /// Somebody who is signed in, with this session of theirs.
+    Session(SessionId, UserId),
+}
+
+impl AtFactor {
+    /// The account.
+    #[must_use]
+    pub const fn user(&self) -> &UserId {
+        match &self.who {
+            Asked::Halfway(half) => &half.user,
+            Asked::Session(_, user) => user,
+        }
+    }
+}
+
+/// Seals that somebody is asked for a factor, for this browser. It opens as nothing else.
+#[must_use]
+pub fn seal_factor(browser: &Browser, at: &AtFactor) -> String {
+    browser.seal(AT_FACTOR, &serde_json::to_string(at).unwrap_or_default())
+}
+
+/// Opens that somebody is asked for a factor; `None` when it is another browser's, was changed, or is too old, and where the
+/// session that it is about is not the browser's any more.
+#[must_use]
+pub fn open_factor(app: &App, browser: &Browser, text: &str) -> Option<AtFactor> {
+    let at: AtFactor = serde_json::from_str(&browser.open(AT_FACTOR, text)?).ok()?;
+    let stands = match &at.who {
+        Asked::Halfway(half) => half.at == at.made,
+        Asked::Session(session, user) => {
+            browser.facts.as_ref().is_some_and(|facts| facts.id == *session && facts.user == *user)
+        }
+    };
+    (stands && app.now().since(at.made) < halfway::LIFE).then_some(at)
 }
 
 #[cfg(test)]

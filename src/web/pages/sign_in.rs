@@ -11,13 +11,14 @@ use super::sealed::{self, Sealed, Waiting};
 use super::view::passwords::PasswordFaults;
 use super::view::upstream::OfferView;
 use super::view::{ApplicationView, SignInPage};
-use super::{error, page, password_change, upstream};
+use super::{error, factor, page, password_change, upstream};
 use crate::app::App;
 use crate::domain::federation::Stage;
 use crate::domain::oauth::application::Application;
 use crate::domain::oauth::authorization_request::AuthorizationRequest;
 use crate::domain::oauth::error::{ErrorCode, OAuthError};
 use crate::domain::oauth::params::Params;
+use crate::flows::factors::passkey;
 use crate::flows::federation::home_realm::{self, Wish};
 use crate::flows::sign_in::{Answer, Attempt, Context, OPERATOR_SLUG, context, with_password};
 use crate::flows::{Fault, find_application};
@@ -71,6 +72,8 @@ static AFTER: [(&str, &str); 2] = [
 pub const PASSWORD_CHANGED: &str = "password_changed";
 /// The first password was set with a link.
 pub const PASSWORD_SET: &str = "password_set";
+/// What in the address marks the way of somebody who is signed in and is to prove anew who they are.
+pub const ANEW: &str = "again";
 
 /// The sign-in page of an organisation, by its slug, of the operators, or of everybody, after something was done.
 #[must_use]
@@ -150,6 +153,7 @@ pub async fn show(
         discover: place.is_none(),
         offers: offers.into_iter().map(shown).collect(),
         local,
+        passkeys: passkey::available(app),
     };
     let mut response = page(status, &form);
     if let Sealed::Authorize(pending) = content {
@@ -230,7 +234,7 @@ async fn plain(app: &App, browser: Browser, organisation: Option<String>, query:
     let local = (params.get("local") == Some("1")).then_some(Again::Local);
     let again = after.map(|&(_, text)| Again::After(text)).or(local);
     let next = params.get("back").and_then(|back| sealed::open_back(app, &browser, back));
-    let content = Sealed::Plain { organisation, made: app.now(), next };
+    let content = Sealed::Plain { organisation, made: app.now(), next, anew: params.get(ANEW) == Some("1") };
     if again.is_none()
         && let Some(hint) = params.get("idp_hint")
     {
@@ -301,6 +305,10 @@ async fn answered(app: &App, browser: Browser, content: Sealed, form: &Params, a
             let response = password_change::show(app, &browser, &waiting, PasswordFaults::default()).await;
             browser.answer(response)
         }
+        Answer::Factor(half) => {
+            let response = factor::of_halfway(app, &browser, content, half).await;
+            browser.answer(response)
+        }
         Answer::Refused => {
             let again = Again::Tried(Typed::of(form), REFUSED);
             browser.answer(show_again(app, &browser, &content, again).await)
@@ -318,6 +326,11 @@ async fn show_again(app: &App, browser: &Browser, content: &Sealed, again: Again
         Ok(application) => show(app, browser, content, application.as_deref(), Some(again)).await,
         Err(fault) => error::of_fault(fault.into()),
     }
+}
+
+/// The page once more, for somebody who comes back to it.
+pub(super) async fn show_page(app: &App, browser: &Browser, content: &Sealed) -> Response {
+    show_again(app, browser, content, Again::Local).await
 }
 
 /// The application that waits, if one does.
@@ -366,18 +379,27 @@ async fn led(conn: &mut Conn, context: &Context, form: &Params) -> Result<Option
 }
 
 /// The organisation that was typed, else the application's, else the request's, says in whose name space to look.
-async fn attempt(app: &App, browser: &Browser, content: &Sealed, form: &Params) -> Result<Outcome, Fault> {
-    let mut conn = app.db.read().await?;
+pub(super) async fn context_of(
+    app: &App,
+    conn: &mut Conn,
+    content: &Sealed,
+    form: &Params,
+) -> Result<Context, sqlx::Error> {
     let asked = match content {
         Sealed::Authorize(pending) => pending.request.organization.clone(),
         Sealed::Plain { organisation, .. } => organisation.clone(),
     };
-    let own = waiting(app, &mut conn, content).await?.and_then(|application| application.org.clone());
-    let context = match (form.get("organization"), own) {
-        (Some(typed), _) => context(&mut conn, typed).await?,
-        (None, Some(org)) => Context::Org(org),
-        (None, None) => context(&mut conn, asked.as_deref().unwrap_or_default()).await?,
-    };
+    let own = waiting(app, conn, content).await?.and_then(|application| application.org.clone());
+    match (form.get("organization"), own) {
+        (Some(typed), _) => context(conn, typed).await,
+        (None, Some(org)) => Ok(Context::Org(org)),
+        (None, None) => context(conn, asked.as_deref().unwrap_or_default()).await,
+    }
+}
+
+async fn attempt(app: &App, browser: &Browser, content: &Sealed, form: &Params) -> Result<Outcome, Fault> {
+    let mut conn = app.db.read().await?;
+    let context = context_of(app, &mut conn, content, form).await?;
     if let Some(elsewhere) = led(&mut conn, &context, form).await? {
         return Ok(elsewhere);
     }
@@ -389,16 +411,30 @@ async fn attempt(app: &App, browser: &Browser, content: &Sealed, form: &Params) 
         context,
         user_agent: browser.user_agent.clone(),
         address: browser.address.clone(),
+        device: browser.device_cookie().cloned(),
     };
     Ok(Outcome::Answer(Box::new(with_password(app, attempt).await?)))
 }
 
 /// Keeps the session, and goes on to where the sign-in leads.
-pub(super) async fn signed_in(app: &App, mut browser: Browser, content: Sealed, facts: Facts) -> Response {
+pub(super) async fn signed_in(app: &App, browser: Browser, content: Sealed, facts: Facts) -> Response {
+    enter(app, browser, content, facts, false).await
+}
+
+/// As [`signed_in`]; `remember` is the wish not to be asked for a second factor here again for a while.
+pub(super) async fn enter(app: &App, mut browser: Browser, content: Sealed, facts: Facts, remember: bool) -> Response {
     if let Err(error) = browser.sign_in(facts).await {
         tracing::error!(%error, "a session can't be kept");
         return browser.answer(error::unavailable());
     }
+    if remember && let Err(error) = browser.remember_factor().await {
+        tracing::warn!(%error, "a device is not remembered");
+    }
+    go_on(app, browser, content).await
+}
+
+/// Goes on to where a sign-in leads.
+pub(super) async fn go_on(app: &App, browser: Browser, content: Sealed) -> Response {
     match content {
         Sealed::Authorize(pending) => authorize::proceed(app, browser, *pending).await,
         Sealed::Plain { next, .. } => browser.answer(reply::see_other(next.as_deref().unwrap_or("/me"))),

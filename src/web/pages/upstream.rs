@@ -86,14 +86,15 @@ async fn is_strange(app: &App, browser: &Browser, connection: &ConnectionId) -> 
     Ok(memberships::entrance(&mut conn, &facts.user, &found.org).await?.is_none())
 }
 
-/// Whether the person must prove themselves anew: the request says so, or they came back just now, without a question, and
-/// that was not enough. So nobody goes round in a circle between us and a provider that lets them pass; whoever came
-/// earlier may have been asked meanwhile, and a provider that never says when is not asked for it without need.
+/// Whether the person must prove themselves anew: the request says so, what they are about needs it, or they came back just
+/// now, without a question, and that was not enough. So nobody goes round in a circle between us and a provider that lets
+/// them pass; whoever came earlier may have been asked meanwhile, and a provider that never says when is not asked for it
+/// without need.
 fn is_fresh_wanted(browser: &Browser, content: &Sealed, connection: &ConnectionId) -> bool {
     let again = browser.has_just_come_through(connection);
     match content {
         Sealed::Authorize(pending) => again || wants_fresh(&pending.request),
-        Sealed::Plain { next, .. } => again && next.is_some(),
+        Sealed::Plain { next, anew, .. } => *anew || again && next.is_some(),
     }
 }
 
@@ -216,7 +217,7 @@ pub async fn initiated(
     let params = Params::from_query(query.as_deref().unwrap_or_default()).unwrap_or_default();
     let response = match begun_by(&app, &connection, params.get("iss").unwrap_or_default()).await {
         Ok(Some((id, slug))) => {
-            let content = Sealed::Plain { organisation: Some(slug), made: app.now(), next: None };
+            let content = Sealed::Plain { organisation: Some(slug), made: app.now(), next: None, anew: false };
             go(&app, &browser, &content, &id, params.get("login_hint")).await
         }
         Ok(None) => refused(&app, &browser, None, NotThrough::Closed, About::Nothing).await,
@@ -256,7 +257,7 @@ pub async fn callback(
         user_agent: &browser.user_agent,
         address: &browser.address,
     };
-    match finish::finish(&app, returned).await {
+    match Box::pin(finish::finish(&app, returned)).await {
         Ok(Finished::SignedIn { facts, content }) => match sealed::from_text(&content) {
             Some(content) => sign_in::signed_in(&app, browser, content, facts).await,
             None => browser.answer(error::expired()),

@@ -2,7 +2,7 @@
 //!
 //! Plain values in, HTML out; askama escapes every one of them. Who is asking, what may be shown and
 //! with which status and headers it goes out is left to the handlers. No page carries inline style
-//! or script (the policy of our pages forbids it), and all but one carry no script at all.
+//! or script (the policy of our pages forbids it), and hardly any carries a script at all.
 
 use askama::Template;
 
@@ -13,9 +13,12 @@ pub mod admin;
 pub mod passwords;
 
 pub mod account;
+pub mod factors;
 pub mod groups;
 pub mod identity_providers;
 pub mod invitations;
+pub mod my;
+pub mod my_security;
 pub mod person;
 pub mod upstream;
 
@@ -113,6 +116,8 @@ pub struct SignInPage {
     pub discover: bool,
     /// Whether a password is typed on purpose, whatever provider there is.
     pub local: bool,
+    /// Whether somebody can sign in with a passkey here.
+    pub passkeys: bool,
 }
 
 /// One organisation to choose.
@@ -273,22 +278,7 @@ pub struct OrgAccess {
     pub console: bool,
 }
 
-/// One browser session of the person.
-#[derive(Clone, Debug)]
-pub struct SessionLine {
-    /// Its id; never the cookie.
-    pub id: String,
-    /// Browser and system, in words.
-    pub device: String,
-    /// When it began, in words.
-    pub started: String,
-    /// When it was last used, in words.
-    pub last_used: String,
-    /// Whether it is the one that asks.
-    pub current: bool,
-}
-
-/// `GET /me`: who I am, what I may do, where I am signed in.
+/// `GET /me`: who I am, and what I may do.
 #[derive(Template)]
 #[template(path = "me.html")]
 pub struct MePage {
@@ -298,14 +288,12 @@ pub struct MePage {
     pub name: String,
     /// The e-mail address; may be empty.
     pub email: String,
-    /// The token against cross-site posts.
-    pub csrf: String,
     /// Access by organisation.
     pub organisations: Vec<OrgAccess>,
     /// How many invitations wait for an answer.
     pub invitations: usize,
-    /// Sessions that are alive.
-    pub sessions: Vec<SessionLine>,
+    /// In how many browsers the person is signed in.
+    pub sessions: usize,
     /// Whether the account has the instance role.
     pub operator: bool,
     /// When, with what and from where the account was used before; empty when it isn't shown.

@@ -9,6 +9,14 @@ const own = [
   ['my-password', '/me/password', '#password-submit'],
   ['my-profile', '/me/profile', '#profile-submit'],
   ['my-invitations', '/me/invitations'],
+  ['my-security', '/me/security'],
+  ['my-totp', '/me/security/totp', '#totp-submit'],
+  ['my-sessions', '/me/sessions'],
+  ['my-applications', '/me/applications'],
+  ['my-keys', '/me/keys'],
+  ['my-organisations', '/me/organisations'],
+  ['my-access', '/me/access'],
+  ['my-activity', '/me/activity'],
 ];
 const administrators = [
   ['people', 'people'],

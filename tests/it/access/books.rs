@@ -210,6 +210,10 @@ impl Books {
             last_used_at: None,
             password_at: None,
             through: None,
+            methods: std::collections::BTreeSet::new(),
+            factor_at: None,
+            remembered_at: None,
+            recovered_at: None,
         };
         let data = HashMap::from([(FACTS.to_owned(), serde_json::to_value(&facts).unwrap())]);
         let expiry_date = OffsetDateTime::from_unix_timestamp(facts.expires_at.seconds()).unwrap();
@@ -238,6 +242,7 @@ fn new_family(family: &Family, org: OrgId, epoch: i64, offline: bool, now: UnixM
                 time: now,
                 acr: "urn:muster:acr:pwd".to_owned(),
                 amr: vec!["pwd".to_owned()],
+                methods: std::collections::BTreeSet::new(),
             },
             project: None,
             resource: None,

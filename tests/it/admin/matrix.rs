@@ -164,8 +164,12 @@ fn declared_outcome(actor: &Actor, route: &Declared) -> Option<Outcome> {
     if route.rule.people_only && actor.who == Who::Tool {
         return Some(Outcome::People);
     }
-    // Whose invitation it is decides, or whose identity, and nobody's role.
-    if route.path.contains("{organisation}") || route.path.ends_with("/me/identities/{identity}") {
+    // Whose account it is decides whether it leaves an organisation.
+    if route.path == "/api/v1/me/organisations/{organisation}" {
+        return None;
+    }
+    // Whose invitation it is decides, whose identity, session or key, and nobody's role.
+    if of_oneself(&route.path) && route.path.contains('{') {
         return Some(Outcome::Hidden);
     }
     // Found by its id alone, a change is there for those who may read the record, and for nobody else.

@@ -4,6 +4,7 @@ mod access;
 mod applications;
 mod calls;
 mod causes;
+mod fresh;
 mod grants;
 mod groups;
 mod invitations;

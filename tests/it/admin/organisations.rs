@@ -3,17 +3,14 @@
 
 use muster::domain::people::user::UserState;
 use muster::kernel::id::UserId;
-use muster::kernel::time::MINUTE;
 use muster::store::users;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::PASSWORD;
-use crate::support::admin::{Admin, console, owned};
+use crate::support::admin::{Admin, owned};
 use crate::support::browser::Person;
-use crate::support::client::{Ask, Tokens};
-use crate::support::org::Org;
-use crate::support::server::{Site, on_both};
+use crate::support::server::on_both;
 
 fn denied() -> (u16, String) {
     (403, "denied".to_owned())
@@ -21,16 +18,6 @@ fn denied() -> (u16, String) {
 
 fn missing() -> (u16, String) {
     (404, "not_found".to_owned())
-}
-
-/// Somebody who signed in eleven minutes ago: the token is new, the sign-in is not.
-async fn stale(site: &Site, org: &Org, user_name: &str) -> Admin {
-    let console = console(site).await;
-    let ask = Ask::of(&console).with("scope", "openid roles muster.admin").with("organization", &org.slug);
-    let tokens = console.sign_in_with(&mut site.browser(), Person::named(user_name), ask).await;
-    site.advance(11 * MINUTE);
-    let renewed = Tokens::read(&console.refresh(tokens.refresh()).await);
-    Admin::with_token(site, org, renewed.access())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,6 +47,14 @@ async fn policies_that_can_not_be_meant_are_refused_by_their_names_and_change_no
             (json!({ "passwords": { "min_length": 40 } }), "passwords.min_length"),
             (json!({ "passwords": { "history": 25 } }), "passwords.history"),
             (json!({ "passwords": { "lenght": 8 } }), "lenght"),
+            (json!({ "second_factor": { "require": "some" } }), "second_factor.require"),
+            (json!({ "second_factor": { "kinds": ["fax"] } }), "second_factor.kinds"),
+            (json!({ "second_factor": { "kinds": [] } }), "second_factor.kinds"),
+            (json!({ "second_factor": { "remember_days": 31 } }), "second_factor.remember_days"),
+            (json!({ "lock": { "mode": "forever" } }), "lock.mode"),
+            (json!({ "lock": { "failures": 2 } }), "lock.failures"),
+            (json!({ "lock": { "window_minutes": 61 } }), "lock.window_minutes"),
+            (json!({ "lock": { "minutes": 31 } }), "lock.minutes"),
             (json!({ "invitations": { "days": 31 } }), "invitations.days"),
             (json!({ "invitations": { "link_days": 0 } }), "invitations.link_days"),
             (json!({ "invitations": { "domains": [""] } }), "invitations.domains"),
@@ -97,6 +92,10 @@ async fn policies_that_can_not_be_meant_are_refused_by_their_names_and_change_no
                 "preset": "konnect", "min_length": 14, "max_length": null, "kinds": null, "history": 5,
                 "expiry_days": 90, "min_age_minutes": 5, "max_identical_run": null, "no_sequences": true,
             },
+            "second_factor": {
+                "require": "optional", "kinds": ["totp", "email"], "remember_days": 14, "exempt_federated": false,
+            },
+            "lock": { "mode": "reset", "failures": 3, "window_minutes": 30, "minutes": null },
             "invitations": { "domains": ["acme.test", "*.acme.test"], "days": 14, "link_days": 3 },
             "language": "ko", "colour": "#0a7d55", "support_email": "help@acme.test",
         });
@@ -141,7 +140,7 @@ async fn the_owner_hands_the_organisation_over_only_right_after_signing_in_and_s
         acme.person("adam", PASSWORD).await;
         acme.give("adam", "org.admin", None).await;
         let to_ana = json!({ "to": ana });
-        let late = stale(site, &acme, "olga").await;
+        let late = Admin::stale(site, &acme, "olga").await;
         late.get("").await;
         for (method, path, body) in [
             (Method::POST, "/transfer".to_owned(), to_ana.clone()),

@@ -77,6 +77,7 @@ impl Stage {
             ("pat", org.user_id("pat").await.into_string()),
             ("newt", newt.into_string()),
             ("binding", binding.into_string()),
+            ("factor", "totp".to_owned()),
         ]);
         let mut stage = Self {
             olga: Admin::of(site, &org, "olga").await,
@@ -315,6 +316,8 @@ impl Stage {
             }
             ("POST", "/invitations") => json!({ "people": [{ "email": "new@partner.example", "name": "New" }] }),
             ("PATCH", "/api/v1/me") => json!({}),
+            ("POST", "/api/v1/me/factors") => json!({ "kind": "email" }),
+            ("POST", "/api/v1/me/factors/totp/confirm") => json!({ "begun": "", "codes": ["000000", "000001"] }),
             ("POST", "/api/v1/me/password") => json!({ "old": "another one", "new": "Another7-Kq2mVx" }),
             ("POST", "/alerts") => json!({ "name": "New", "channel": { "kind": "mail" } }),
             ("POST", "/connections") => json!({ "name": "New" }),

@@ -36,7 +36,7 @@ async fn in_the_demo_ana_reloads_the_shop_and_is_out_once_adam_has_taken_her_rol
     let shown = &facts["shop"];
     assert_eq!(shown["org_roles"], json!(["org.reader"]), "{facts}");
     assert_eq!(shown["project_roles"], json!({ "web": ["project.admin"] }), "{facts}");
-    assert_eq!(facts["console"]["pages"], 10, "{facts}");
+    assert_eq!(facts["console"]["pages"], 18, "{facts}");
     let after = shown["signed_out_after_ms"].as_u64().expect("the script measures it");
     assert!(Duration::from_millis(after) < SIGNED_OUT, "{facts}");
     demo.kill().await;

@@ -4,7 +4,9 @@ mod api;
 mod demo;
 mod federation;
 mod logout;
+mod passkeys;
 mod scim;
+mod totp;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

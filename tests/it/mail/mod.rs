@@ -7,3 +7,4 @@ mod secrets;
 mod story;
 mod triggers;
 mod triggers_of_connections;
+mod triggers_of_factors;

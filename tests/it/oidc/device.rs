@@ -196,7 +196,7 @@ async fn whoever_types_wrong_codes_has_to_pause() {
         }
         // Another browser at the same address may still go on, until the address has had its ten.
         assert!(types(&mut site.browser(), &device.user_code).await.has("login-form"));
-        for _ in 0..4 {
+        for _ in 0..5 {
             assert_eq!(types(&mut site.browser(), WRONG).await.status, 400);
         }
         assert_eq!(types(&mut site.browser(), &device.user_code).await.status, 429);

@@ -11,8 +11,8 @@ use crate::support::client::Tokens;
 use crate::support::http::Answer;
 use crate::support::server::on_both;
 
-/// A cookie's name.
-const NO_METRICS: [&str; 1] = ["muster_browser"];
+/// Names of cookies.
+const NO_METRICS: [&str; 2] = ["muster_browser", "muster_device"];
 
 /// The names of metrics in a text: `muster_` and what follows of small letters and underscores.
 fn names(text: &str) -> BTreeSet<String> {

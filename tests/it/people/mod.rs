@@ -9,3 +9,5 @@ mod own_account;
 mod review;
 mod rows_of_people;
 mod self_registration;
+mod self_service;
+mod self_service_api;

@@ -208,13 +208,14 @@ async fn the_address_that_is_confirmed_is_the_one_that_the_link_was_mailed_to() 
         let ana = world.own_account("ana", PASSWORD).await;
         let (origin, password) = (Origin::default(), Secret::presented(PASSWORD));
         let asks = ["a@example.test", "b@example.test", "c@example.test"];
-        let tries = asks.map(|email| own_account::ask_for_email(&world, &ana, email, &password, &origin, Mode::Act));
+        let tries =
+            asks.map(|email| own_account::ask_for_email(&world, &ana, email, (&password, None), &origin, Mode::Act));
         let sent = futures_util::future::join_all(tries).await.into_iter().filter(Result::is_ok).count();
         assert_eq!(sent, 3);
         let old = link_to(&world, "a@example.test", Purpose::ConfirmEmail).await;
         world.advance(2 * HOUR);
         let later = "b@example.test";
-        own_account::ask_for_email(&world, &ana, later, &password, &origin, Mode::Act).await.unwrap();
+        own_account::ask_for_email(&world, &ana, later, (&password, None), &origin, Mode::Act).await.unwrap();
         let new = nth_link(&world, later, Purpose::ConfirmEmail, 2).await;
         let secret = |url: &str| Secret::presented(url.rsplit('/').next().unwrap());
         let dead = own_account::confirm_email(&world, &secret(&old), &origin).await;
@@ -236,12 +237,12 @@ async fn a_link_to_a_new_address_is_over_after_a_day_and_never_takes_somebody_el
         let (origin, password) = (Origin::default(), Secret::presented(PASSWORD));
         let secret = |url: String| Secret::presented(url.rsplit('/').next().unwrap());
         let late = "late@example.test";
-        own_account::ask_for_email(&world, &ana, late, &password, &origin, Mode::Act).await.unwrap();
+        own_account::ask_for_email(&world, &ana, late, (&password, None), &origin, Mode::Act).await.unwrap();
         let link = secret(link_to(&world, late, Purpose::ConfirmEmail).await);
         world.advance(DAY);
         assert!(matches!(own_account::confirm_email(&world, &link, &origin).await, Err(NotChanged::Dead(_))));
         let taken = "bo@example.test";
-        own_account::ask_for_email(&world, &ana, taken, &password, &origin, Mode::Act).await.unwrap();
+        own_account::ask_for_email(&world, &ana, taken, (&password, None), &origin, Mode::Act).await.unwrap();
         let link = secret(link_to(&world, taken, Purpose::ConfirmEmail).await);
         let refused = own_account::confirm_email(&world, &link, &origin).await;
         assert!(matches!(refused, Err(NotChanged::Refused(Refusal::Conflict(_)))), "{refused:?}");
@@ -259,7 +260,7 @@ async fn links_to_new_addresses_are_few() {
         for number in 0..5 {
             let email = format!("n{number}@example.test");
             sent += usize::from(
-                own_account::ask_for_email(&world, &ana, &email, &password, &origin, Mode::Act).await.is_ok(),
+                own_account::ask_for_email(&world, &ana, &email, (&password, None), &origin, Mode::Act).await.is_ok(),
             );
             world.advance(2 * MINUTE);
         }
@@ -318,7 +319,9 @@ async fn a_link_that_was_mailed_before_the_organisation_closed_the_door_is_dead(
         let acme = world.org("acme").await;
         let ana = acme.person("ana", PASSWORD).await;
         let (origin, password) = (Origin::default(), Secret::presented(PASSWORD));
-        own_account::ask_for_email(&world, &ana, "new@example.test", &password, &origin, Mode::Act).await.unwrap();
+        own_account::ask_for_email(&world, &ana, "new@example.test", (&password, None), &origin, Mode::Act)
+            .await
+            .unwrap();
         let url = nth_link(&world, "new@example.test", Purpose::ConfirmEmail, 1).await;
         set_own_data(&acme, &[OwnData::Profile]).await;
         let link = Secret::presented(url.rsplit('/').next().unwrap());
@@ -345,7 +348,8 @@ async fn an_account_of_a_connection_is_locked_with_its_name() {
         let password = page(site, &mut browser, "/me/password").await;
         assert!(password.text().contains("Managed by okta") && !password.has("password-submit"), "{password:?}");
         let (origin, typed) = (Origin::default(), Secret::presented(PASSWORD));
-        let refused = own_account::ask_for_email(site, &ana, "new@example.test", &typed, &origin, Mode::Act).await;
+        let refused =
+            own_account::ask_for_email(site, &ana, "new@example.test", (&typed, None), &origin, Mode::Act).await;
         let Err(NotChanged::Refused(Refusal::ManagedByIdp { connection })) = refused else {
             panic!("{refused:?}");
         };

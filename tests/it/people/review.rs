@@ -31,6 +31,7 @@ async fn facts(world: &World) -> Facts {
         context: Context::None,
         user_agent: String::new(),
         address: "192.0.2.1".to_owned(),
+        device: None,
     };
     match with_password(world, attempt).await.unwrap() {
         Answer::SignedIn(facts) => facts,

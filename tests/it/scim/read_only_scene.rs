@@ -22,7 +22,23 @@ pub const OTHER: &str = "Quay4-Zr8wNb3Lf";
 pub const HEAD: &str = "[[organisation]]\nslug = \"acme\"\nname = \"Acme\"\n";
 
 /// What one asks of oneself; see `read_only_ways`.
-pub const OWN: &[&str] = &["PATCH /api/v1/me", "POST /api/v1/me/password", "DELETE /api/v1/me/identities/{identity}"];
+pub const OWN: &[&str] = &[
+    "PATCH /api/v1/me",
+    "POST /api/v1/me/password",
+    "DELETE /api/v1/me/identities/{identity}",
+    // second factors are Muster's own, and so are sessions, consents and keys
+    "POST /api/v1/me/factors",
+    "POST /api/v1/me/factors/totp/begin",
+    "POST /api/v1/me/factors/totp/confirm",
+    "PATCH /api/v1/me/factors/{factor}",
+    "DELETE /api/v1/me/factors/{factor}",
+    "POST /api/v1/me/recovery-codes",
+    "DELETE /api/v1/me/sessions",
+    "DELETE /api/v1/me/sessions/{session}",
+    "DELETE /api/v1/me/applications/{application}",
+    "DELETE /api/v1/me/organisations/{organisation}",
+    "DELETE /api/v1/me/access-keys/{key}",
+];
 
 /// What names somebody or something that a connection keeps, and is the organisation's to do nevertheless: it steers
 /// access, bars, ends what is open, or is about the connection itself.
@@ -34,6 +50,9 @@ pub const ALLOWED: &[&str] = &[
     "PUT /users/{user}/restriction",
     "DELETE /users/{user}/sessions",
     "DELETE /users/{user}/sessions/{session}",
+    // second factors are Muster's own, and a lock is no state of the provider's
+    "DELETE /users/{user}/factors",
+    "POST /users/{user}/unlock",
     // keys are Muster's own
     "POST /users/{user}/access-keys",
     "PATCH /access-keys/{key}",

@@ -27,6 +27,7 @@ async fn gets_in(world: &World, password: &str) -> bool {
         context: Context::None,
         user_agent: String::new(),
         address: "192.0.2.1".to_owned(),
+        device: None,
     };
     matches!(with_password(world, attempt).await.expect("the pool has room"), Answer::SignedIn(_))
 }

@@ -84,6 +84,7 @@ async fn user_name_address_and_phone_reach_one_account_and_the_link_comes_by_the
         let acme = site.org("acme").await;
         let mut user = site.new_user(Whose::Managed(acme.id.clone()), "ana", PASSWORD).await;
         user.profile.phone_number = Some(PHONE.to_owned());
+        user.profile.phone_number_verified = true;
         let id = user.id.clone();
         site.act(vec![Change::CreateUser(Box::new(user))]).await;
         acme.admit(&id).await;

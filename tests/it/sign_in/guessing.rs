@@ -19,6 +19,7 @@ fn attempt(password: &str) -> Attempt {
         context: Context::None,
         user_agent: String::new(),
         address: "192.0.2.1".to_owned(),
+        device: None,
     }
 }
 

@@ -84,6 +84,7 @@ async fn a_stream_is_tried_again_after_half_a_minute_and_a_disabled_one_not_at_a
         assert_eq!(keeper.post("/ssf/verify", json!({ "stream_id": stream })).await.status, 204);
         let posted = inbox.wait_for(2).await;
         assert_eq!(posted[1].claims()["events"], json!({ VERIFICATION: {} }), "no state was given");
+        settles(site, (0, 2, 0)).await; // what is under way when a stream is disabled is given up
         keeper.set_status(&stream, "disabled").await;
         site.advance(BREATH);
         assert_eq!(keeper.verify(&stream, "3").await, 409);

@@ -91,6 +91,11 @@ impl Browser {
         self.jar.iter().find(|(kept, _)| kept.trim_start_matches("__Host-") == name).map(|(_, value)| value.as_str())
     }
 
+    /// Loses the cookie whose name ends so.
+    pub fn lose(&mut self, name: &str) {
+        self.jar.retain(|(kept, _)| kept.trim_start_matches("__Host-") != name);
+    }
+
     /// Opens an address and follows where it leads.
     pub async fn open(&mut self, url: &str) -> Landing {
         let answer = self.send(Method::GET, url, None).await;

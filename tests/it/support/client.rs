@@ -258,7 +258,7 @@ impl Client {
         let answer = browser.ask_silently(&Ask::of(self)).await;
         match answer.param("error") {
             "" => !answer.param("code").is_empty(),
-            "login_required" | "interaction_required" | "access_denied" => false,
+            "login_required" | "interaction_required" | "consent_required" | "access_denied" => false,
             other => panic!("answered with {other}"),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use muster::domain::mail::{Mail, Purpose};
@@ -57,7 +58,7 @@ pub async fn count_to(world: &World, to: &str, purpose: Purpose) -> usize {
 
 /// Waits until every message that is due was sent, if anybody sends them: one whose link ends before that is dropped.
 pub async fn all_sent(world: &World) {
-    if !world.has_jobs {
+    if !world.has_jobs.load(Ordering::Relaxed) {
         return;
     }
     for _ in 0..PATIENCE {

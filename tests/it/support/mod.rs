@@ -2,8 +2,10 @@
 
 pub mod admin;
 pub mod application;
+pub mod authenticator;
 pub mod browser;
 pub mod client;
+pub mod codes;
 pub mod federated;
 pub mod http;
 pub mod mailbox;

@@ -87,6 +87,18 @@ impl Page {
         self.form_with(id).is_some()
     }
 
+    /// The value of an attribute of the first tag that has it.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        tags(&self.html).find_map(|tag| attribute(tag, name))
+    }
+
+    /// The text right behind the tag with this id.
+    pub fn text_of(&self, id: &str) -> Option<String> {
+        let (_, rest) = self.html.split_once(&format!(" id=\"{id}\""))?;
+        let (_, text) = rest.split_once('>')?;
+        text.split('<').next().map(unescaped)
+    }
+
     /// What people read, without tags.
     pub fn text(&self) -> String {
         let body = self.html.split_once("<body").map_or(self.html.as_str(), |(_, body)| body);

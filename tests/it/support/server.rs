@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use muster::config::Config;
@@ -43,27 +44,39 @@ impl Site {
     /// A server over a database of its own, or `None` where there is no PostgreSQL and none is required.
     pub async fn open(kind: Kind, adjust: impl FnOnce(&mut Config)) -> Option<Self> {
         let place = Arc::new(Place::fresh(kind).await?);
-        Some(Self::over(place, Hands::running(), None, adjust).await)
+        Some(Self::over(place, Hands::running(), str::to_owned, adjust).await)
+    }
+
+    /// The same under a name, `http://localhost:PORT`: browsers bind passkeys to names alone.
+    pub async fn open_named(kind: Kind, adjust: impl FnOnce(&mut Config)) -> Option<Self> {
+        let place = Arc::new(Place::fresh(kind).await?);
+        let name = |node: &str| node.replace("127.0.0.1", "localhost");
+        Some(Self::over(place, Hands::running(), name, adjust).await)
     }
 
     /// One more node over the same database, behind the same issuer.
     pub async fn second_node(&self) -> Self {
-        let issuer = Some(self.at.issuer.clone());
+        let issuer = self.at.issuer.clone();
         // Nodes of one instance are configured alike.
         let max_age = self.world.config.keys.jwks_max_age_secs;
         let alike = |config: &mut Config| config.keys.jwks_max_age_secs = max_age;
-        Self::over(Arc::clone(&self.place), self.hands.clone(), issuer, alike).await
+        Self::over(Arc::clone(&self.place), self.hands.clone(), |_| issuer, alike).await
     }
 
-    async fn over(place: Arc<Place>, hands: Hands, issuer: Option<String>, adjust: impl FnOnce(&mut Config)) -> Self {
+    async fn over(
+        place: Arc<Place>,
+        hands: Hands,
+        issuer: impl FnOnce(&str) -> String,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Self {
         // The issuer is known once there is a port.
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let node = format!("http://{}", listener.local_addr().unwrap());
-        let at = Address { issuer: issuer.unwrap_or_else(|| node.clone()), node };
+        let at = Address { issuer: issuer(&node), node };
         let mut config = config(&at.issuer, place.folder(), place.url());
         adjust(&mut config);
-        let mut world = World::over(place, config, hands).await;
-        world.has_jobs = true;
+        let world = World::over(place, config, hands).await;
+        world.has_jobs.store(true, Ordering::Relaxed);
         rotate_keys::ensure(&world, &BTreeSet::from([Alg::Es256, Alg::Rs256])).await.expect("keys can be made");
         let stop = CancellationToken::new();
         let routes = web::layers::wrap(router::build(&world, stop.clone()), &world.config);
@@ -89,6 +102,7 @@ impl Site {
         self.work.cancel();
         self.jobs.close();
         self.jobs.wait().await;
+        self.world.has_jobs.store(false, Ordering::Relaxed);
     }
 
     /// Stops the server, its jobs and the database.
@@ -115,6 +129,18 @@ pub async fn on_both(story: impl AsyncFn(&Site)) {
 pub async fn on_both_with(adjust: impl Fn(&mut Config), story: impl AsyncFn(&Site)) {
     for kind in Kind::BOTH {
         let Some(site) = Site::open(kind, &adjust).await else {
+            continue;
+        };
+        eprintln!("on {kind:?}:");
+        story(&site).await;
+        site.close().await;
+    }
+}
+
+/// As [`on_both`], under a name: where passkeys are.
+pub async fn on_both_named(story: impl AsyncFn(&Site)) {
+    for kind in Kind::BOTH {
+        let Some(site) = Site::open_named(kind, |_| {}).await else {
             continue;
         };
         eprintln!("on {kind:?}:");

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use muster::app::{App, Parts};
 use muster::config::http::Http;
 use muster::config::passwords::Passwords;
 use muster::config::registration::Registration;
+use muster::config::sign_in::SignIn;
 use muster::config::{Config, database, dns, keys, log, mail, outbound, scim, sessions, sms, telemetry, tokens};
 use muster::domain::change::{Actor, Change, Mode, NewUser, Receipt};
 use muster::domain::keys::Alg;
@@ -129,6 +130,13 @@ pub fn config(issuer: &str, folder: &Path, url: Option<String>) -> Config {
             queue_wait_ms: 20_000,
             ..Passwords::default()
         },
+        // Everybody comes from one address here, and operators sign in in passing.
+        sign_in: SignIn {
+            operators_second_factor: false,
+            address_failures_minute: 0,
+            address_failures_hour: 0,
+            ..SignIn::default()
+        },
         registration: Registration::default(),
         scim: scim::Scim::default(),
         outbound: outbound::Outbound { allow_hosts: vec!["127.0.0.1".to_owned()], ..outbound::Outbound::default() },
@@ -149,7 +157,7 @@ pub struct World {
     /// The database's place.
     pub place: Arc<Place>,
     /// Whether somebody sends what stands in the outbox.
-    pub has_jobs: bool,
+    pub has_jobs: Arc<AtomicBool>,
 }
 
 impl Deref for World {
@@ -175,7 +183,7 @@ impl World {
         migrate::run(&db).await.expect("the database can be migrated");
         let parts = Parts { db, instance_key: [7; 32], clock: Arc::new(hands.clone()), chance: Arc::new(SystemChance) };
         let app = App::new(config, parts).expect("there are no extra certificates to be wrong");
-        Self { app, hands, place, has_jobs: false }
+        Self { app, hands, place, has_jobs: Arc::default() }
     }
 
     /// A connection to read with.

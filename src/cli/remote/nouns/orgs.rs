@@ -64,6 +64,26 @@ const POLICIES: Noun = Noun {
                 field("policy", POLICY, "What a lost role ends"),
                 field("session-idle-seconds", Kind::Number, "How long a session may lie unused"),
                 field("session-absolute-seconds", Kind::Number, "How long a session may live"),
+                field(
+                    "second-factor",
+                    Kind::Word(&["none", "optional", "admins", "everyone"]),
+                    "Who must have a second factor",
+                )
+                .to("second_factor.require"),
+                field("factor-kind", Kind::Word(&["totp", "passkey", "email", "sms"]), "A kind that is taken")
+                    .to("second_factor.kinds")
+                    .many(),
+                field("remember-days", Kind::Number, "How long a browser is remembered; 0 is not at all")
+                    .to("second_factor.remember_days"),
+                field(
+                    "exempt-federated",
+                    Kind::Json,
+                    "Whether who comes through a connection shows none here: true, false",
+                )
+                .to("second_factor.exempt_federated"),
+                field("lock-mode", Kind::Word(&["pause", "reset"]), "How a lock against guessing ends").to("lock.mode"),
+                field("lock-failures", Kind::Number, "After how many failures it begins").to("lock.failures"),
+                field("lock-minutes", Kind::Number, "How long it lasts").to("lock.minutes"),
             ],
         ),
     ],

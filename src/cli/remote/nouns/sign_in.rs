@@ -29,6 +29,8 @@ const SETTINGS: &[Field] = &[
     ),
     field("acr", Kind::Json, "What its acr values mean here: {\"mfa\": \"urn:acme:mfa\"}"),
     field("amr", Kind::Json, "Whether its amr is told on to applications: true, false"),
+    field("trusted-acr", Kind::Text, "One of its acr values that means a second factor").to("trusted_acr").many(),
+    field("trusted-amr", Kind::Text, "One of its amr values that means a second factor").to("trusted_amr").many(),
     field("events-issuer", Kind::Text, "The issuer of its security events").to("signals.issuer"),
     field("events-audience", Kind::Text, "What they name as audience").to("signals.audience"),
     field("poll-url", Kind::Text, "Where they are fetched, instead of being pushed").to("signals.poll_url"),

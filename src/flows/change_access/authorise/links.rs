@@ -21,6 +21,9 @@ pub(super) async fn check(edit: &mut AccessEdit<'_>, change: &Change) -> Result<
         | Change::ChangePassword { .. }
         | Change::ConfirmEmail { .. }
         | Change::SelfRegister { .. }
+        // Which of them are asked for in the middle of a sign-in, and which by no link, was judged before.
+        | Change::PutFactor { .. }
+        | Change::SetRecoveryCodes { .. }
         | Change::AcceptInvitation { by: Presented::Link(_), .. }
         | Change::DeclineInvitation { by: Presented::Link(_), .. } => Ok(()),
         // Together with an acceptance; see `check_together`.

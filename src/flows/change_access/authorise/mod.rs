@@ -1,6 +1,7 @@
 //! Who may ask for which change. Every change is named here; there is no arm for the rest.
 
 mod connections;
+mod factors;
 mod federation;
 mod links;
 mod people;
@@ -48,6 +49,7 @@ pub fn check_together(actor: &Actor, changes: &[Change]) -> Result<(), Refusal> 
 #[expect(clippy::too_many_lines, reason = "one table: an arm for each change")]
 pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) -> Result<(), Refusal> {
     federation::check_reserved(actor, change)?;
+    factors::check_reserved(actor, change)?;
     let by = match actor {
         Actor::System(_) | Actor::CommandLine | Actor::Operator(_) => return Ok(()),
         Actor::Connection { org, connection } => return connections::check(edit, (org, connection), change).await,
@@ -131,6 +133,10 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
             beyond_nobody(edit, &by, org, member, change).await
         }
         Change::RemoveMember { org, member } => {
+            // Whose account is their own leaves when they like; a tool has none.
+            if matches!(actor, Actor::User(_)) && people::may_leave(edit, &by, org, member).await? {
+                return Ok(());
+            }
             on_org(edit, &by, org, "users.remove", change).await?;
             beyond_nobody(edit, &by, org, member, change).await
         }
@@ -261,6 +267,13 @@ pub async fn check(edit: &mut AccessEdit<'_>, actor: &Actor, change: &Change) ->
         | Change::LinkIdentity { .. }
         | Change::UnlinkIdentity { .. }
         | Change::SetBreakGlass { .. } => federation::by_person(edit, &by, change).await,
+        // Whose they are was judged before.
+        Change::PutFactor { .. }
+        | Change::ReplaceFactor { .. }
+        | Change::RenamePasskey { .. }
+        | Change::RemoveFactor { .. }
+        | Change::SetRecoveryCodes { .. } => Ok(()),
+        Change::ResetFactors { user } | Change::Unlock { user } => factors::by_person(edit, &by, user, change).await,
         Change::PassSignInTest { .. } => Err(denied(change, "Muster itself")),
         Change::SignInThrough(_) | Change::EndUpstream { .. } | Change::SetUpstreamAccount { .. } => {
             Err(denied(change, "the connection itself"))
@@ -323,6 +336,13 @@ const fn is_for_people(change: &Change) -> bool {
             | Change::LinkIdentity { .. }
             | Change::UnlinkIdentity { .. }
             | Change::SetBreakGlass { .. }
+            | Change::PutFactor { .. }
+            | Change::ReplaceFactor { .. }
+            | Change::RenamePasskey { .. }
+            | Change::RemoveFactor { .. }
+            | Change::ResetFactors { .. }
+            | Change::SetRecoveryCodes { .. }
+            | Change::Unlock { .. }
     )
 }
 

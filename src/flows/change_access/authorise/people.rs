@@ -1,8 +1,8 @@
 //! What people may do with their own accounts, and whom they may invite to what.
 
 use super::super::Refusal;
-use super::Asker;
 use super::rules::{denied, may_bind, may_change_group, on_org};
+use super::{Asker, own_membership};
 use crate::domain::access::{Binding, Subject};
 use crate::domain::change::Change;
 use crate::domain::oidc::claims::Profile;
@@ -32,6 +32,20 @@ pub(super) async fn own(
         }
         Some(Kind::Service(..)) | None => Err(Refusal::NotFound(format!("user {user}"))),
     }
+}
+
+/// Whether this is the membership of whoever asks, and their account is their own: one that belongs to the organisation has
+/// nowhere to go.
+pub(super) async fn may_leave(
+    edit: &mut AccessEdit<'_>,
+    by: &Asker<'_>,
+    org: &OrgId,
+    member: &MembershipId,
+) -> Result<bool, Refusal> {
+    if own_membership(edit, by, org).await?.as_ref() != Some(member) {
+        return Ok(false);
+    }
+    Ok(users::find(edit.conn(), by.user).await?.is_some_and(|found| found.kind == Kind::Own))
 }
 
 /// Whether a person may change their own account so. An address is changed by a link that is mailed to the new one, never

@@ -157,6 +157,7 @@ const fn takes_over(change: &Change) -> bool {
     matches!(
         change,
         Change::ResetPassword { .. }
+            | Change::ResetFactors { .. }
             | Change::SetProfile { .. }
             | Change::SetAccessType { .. }
             | Change::CreateAccessKey { .. }

@@ -217,7 +217,10 @@ async fn set_password(
         edit.set_first_password(user, password).await?
     } else {
         aside.users.insert(user.clone(), "password_reset");
-        edit.reset_password(user, password, false).await?
+        let written = edit.reset_password(user, password, false).await?;
+        // Whoever reads there has the password by that: a code by the same way would be the same thing twice.
+        edit.note_password_by(user, account.code_at(&link.address)).await?;
+        written
     };
     edit.note_proven(user, &link.address).await?;
     Ok(written)

@@ -5,6 +5,7 @@ mod came_through;
 mod checks;
 mod connections;
 mod enforced;
+mod factors;
 mod federation;
 mod invitations;
 mod links;
@@ -106,6 +107,13 @@ pub async fn one(edit: &mut AccessEdit<'_>, change: &Change, aside: &mut Aside) 
         | Change::ChangePassword { .. }
         | Change::ConfirmEmail { .. }
         | Change::SelfRegister { .. } => links::carry_out(edit, change, aside).await?,
+        Change::PutFactor { .. }
+        | Change::ReplaceFactor { .. }
+        | Change::RenamePasskey { .. }
+        | Change::RemoveFactor { .. }
+        | Change::ResetFactors { .. }
+        | Change::SetRecoveryCodes { .. }
+        | Change::Unlock { .. } => factors::carry_out(edit, change, aside).await?,
         Change::Invite(_)
         | Change::ResendInvitation { .. }
         | Change::CancelInvitation { .. }

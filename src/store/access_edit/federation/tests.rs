@@ -19,6 +19,8 @@ fn settings(issuer: &str, client_auth: ClientAuth, poll_url: Option<&str>) -> Si
         scim_claim: None,
         acr: std::collections::BTreeMap::new(),
         amr: false,
+        trusted_acr: std::collections::BTreeSet::new(),
+        trusted_amr: std::collections::BTreeSet::new(),
         signals: Signals { poll_url: poll_url.map(str::to_owned), ..Signals::default() },
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::access::{Chosen, Offer};
 use super::form::Form;
 use super::register::trail;
-use super::shell::{Act, Desk, Inviting};
+use super::shell::Desk;
+use super::shell::of_newcomers::{Bring, Bringing};
 use super::{download, wording};
 use crate::domain::change::Mode;
 use crate::domain::people::invitation::MOST_AT_ONCE;
@@ -50,13 +51,13 @@ impl Typed {
 }
 
 /// The empty form.
-pub async fn get(Inviting(desk): Inviting) -> Response {
+pub async fn get(Bringing(desk): Bringing) -> Response {
     let empty = Typed { must_change: true, ..Typed::default() };
     show(&desk, &empty, StatusCode::OK, Errors::default(), false).await
 }
 
 /// Shows what would become of each line, or the form again.
-pub async fn post(Act { desk, form }: Act) -> Response {
+pub async fn post(Bring { desk, form }: Bring) -> Response {
     if form.text("act") == "change" {
         return match desk.open::<Typed>(PURPOSE, form.sent("list"), LIFE) {
             Some(typed) => show(&desk, &typed, StatusCode::OK, Errors::default(), false).await,
@@ -78,7 +79,7 @@ pub async fn post(Act { desk, form }: Act) -> Response {
 }
 
 /// Registers those of the list who can be.
-pub async fn register(Act { desk, form }: Act) -> Response {
+pub async fn register(Bring { desk, form }: Bring) -> Response {
     let Some(typed) = desk.open::<Typed>(PURPOSE, form.sent("list"), LIFE) else {
         return desk.answer(error::expired());
     };

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::access::{Chosen, Offer};
 use super::form::Form;
 use super::register::{languages, trail};
-use super::shell::{Act, Desk, Inviting};
+use super::shell::Desk;
+use super::shell::of_newcomers::{Bring, Bringing};
 use super::{invitees, wording};
 use crate::domain::change::Mode;
 use crate::domain::people::invitation::{Access, MOST_AT_ONCE};
@@ -43,7 +44,7 @@ impl Typed {
 }
 
 /// The form; with `again`, filled with what an invitation that ended would have brought.
-pub async fn get(Inviting(desk): Inviting) -> Response {
+pub async fn get(Bringing(desk): Bringing) -> Response {
     let typed = match before(&desk).await {
         Ok(typed) => typed,
         Err(fault) => return desk.failed(fault),
@@ -64,7 +65,7 @@ async fn before(desk: &Desk) -> Result<Typed> {
 }
 
 /// Shows what each person would get, or the form again.
-pub async fn post(Act { desk, form }: Act) -> Response {
+pub async fn post(Bring { desk, form }: Bring) -> Response {
     if form.text("act") == "change" {
         return match desk.open::<Typed>(PURPOSE, form.sent("list"), LIFE) {
             Some(typed) => show(&desk, &typed, StatusCode::OK, Errors::default(), false).await,
@@ -79,7 +80,7 @@ pub async fn post(Act { desk, form }: Act) -> Response {
 }
 
 /// Sends the invitations that were reviewed.
-pub async fn send(Act { desk, form }: Act) -> Response {
+pub async fn send(Bring { desk, form }: Bring) -> Response {
     match desk.open::<Typed>(PURPOSE, form.sent("list"), LIFE) {
         Some(typed) => carry(&desk, &typed, Mode::Act).await,
         None => desk.answer(error::expired()),

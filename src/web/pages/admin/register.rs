@@ -5,7 +5,8 @@ use axum::response::Response;
 
 use super::access::{Chosen, Offer, role_line};
 use super::form::Form;
-use super::shell::{Act, Desk, Inviting, Viewing};
+use super::shell::of_newcomers::{Bring, Bringing};
+use super::shell::{Desk, Viewing};
 use super::{download, wording};
 use crate::domain::change::Mode;
 use crate::domain::language::Language;
@@ -24,13 +25,13 @@ use crate::web::pages::view::admin::{Choice, Errors, Here, RegisterPage, Registe
 const FIELDS: [&str; 7] = ["username", "given_name", "family_name", "email", "phone", "password", "access"];
 
 /// The empty form.
-pub async fn get(Inviting(desk): Inviting) -> Response {
+pub async fn get(Bringing(desk): Bringing) -> Response {
     let empty = Form::parse(b"credential=link&change_generated=1&change_set=1").unwrap_or_default();
     show(&desk, &empty, StatusCode::OK, Errors::default()).await
 }
 
 /// Registers the person, or shows the form again with what is wrong.
-pub async fn post(Act { desk, form }: Act) -> Response {
+pub async fn post(Bring { desk, form }: Bring) -> Response {
     if form.text("act") == "more" {
         return show(&desk, &form, StatusCode::OK, Errors::default()).await;
     }

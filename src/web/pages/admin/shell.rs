@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,13 +19,14 @@ use crate::app::App;
 use crate::domain::access::reach::Reach;
 use crate::domain::change::{Actor, Origin};
 use crate::domain::oauth::params::Params;
+use crate::domain::people::assurance;
 use crate::domain::people::user::Kind;
 use crate::domain::settings::OrgSettings;
 use crate::flows::change_access::Refusal;
 use crate::flows::console_entry::{self, Way};
 use crate::flows::{Fault, change_access, reach};
 use crate::kernel::id::{OrgId, UserId};
-use crate::kernel::time::UnixMillis;
+use crate::kernel::time::{HOUR, UnixMillis};
 use crate::store::db::Conn;
 use crate::store::memberships::{self, Entrance};
 use crate::store::{orgs, users};
@@ -34,13 +35,13 @@ use crate::web::layers::{ClientIp, RequestId};
 use crate::web::oidc::reply;
 use crate::web::pages::view::admin::{Here, Shell};
 use crate::web::pages::view::{ErrorPage, Page};
-use crate::web::pages::{error, page, sealed};
+use crate::web::pages::{error, factor, page, sealed};
 
 /// Pages that are opened, and forms that are posted, by whoever has a permission on the organisation: which, and what for.
 macro_rules! entrances {
     (
-        pages { $($(#[$doc:meta])* $page:ident = $seen:expr, $to_see:literal;)+ }
-        forms { $($(#[$form_doc:meta])* $form:ident = $word:expr, $to:literal;)+ }
+        pages { $($(#[$doc:meta])* $page:ident = $seen:expr, $to_see:literal;)* }
+        forms { $($(#[$form_doc:meta])* $form:ident = $by:ident $word:expr, $to:literal;)* }
     ) => {
         $(
             $(#[$doc])*
@@ -59,7 +60,7 @@ macro_rules! entrances {
                     Ok(Self(desk))
                 }
             }
-        )+
+        )*
         $(
             $(#[$form_doc])*
             pub struct $form {
@@ -78,15 +79,16 @@ macro_rules! entrances {
 
                 async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
                     let posted = crate::web::pages::admin::shell::Posted::from_request(request, state).await?;
-                    let (desk, form) = posted.by($word, $to).await?;
+                    let (desk, form) = posted.$by($word, $to).await?;
                     Ok(Self { desk, form })
                 }
             }
-        )+
+        )*
     };
 }
 
 pub mod of_groups;
+pub mod of_newcomers;
 pub mod of_providers;
 
 /// An administrator's place in one organisation.
@@ -122,7 +124,7 @@ entrances! {
     }
     forms {
         /// A form that was posted from one of our pages by somebody who may register and invite people.
-        Act = "users.invite", "register and invite people";
+        Act = by "users.invite", "register and invite people";
     }
 }
 
@@ -131,6 +133,8 @@ pub struct Posted {
     desk: Desk,
     form: Form,
     asked: Asked,
+    /// The page that it was posted from, as the browser says; else the console's first.
+    from: String,
 }
 
 impl Posted {
@@ -141,6 +145,31 @@ impl Posted {
     pub async fn by(self, word: &str, to: &str) -> Result<(Desk, Form), Response> {
         self.desk.needs(word, to, &self.asked).await?;
         Ok((self.desk, self.form))
+    }
+
+    /// As [`Self::by`], for what is sensitive: of somebody who has proven lately who they are, too.
+    ///
+    /// # Errors
+    /// As there; or the way to prove it, which leads back to the page that the form stands on.
+    pub async fn freshly_by(self, word: &str, to: &str) -> Result<(Desk, Form), Response> {
+        self.proven_by((word, to), assurance::FRESH).await
+    }
+
+    /// As [`Self::freshly_by`], for forms on pages that open with a fresh proof alone and take their time to be filled in.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn lately_by(self, word: &str, to: &str) -> Result<(Desk, Form), Response> {
+        self.proven_by((word, to), HOUR).await
+    }
+
+    async fn proven_by(self, (word, to): (&str, &str), within: i64) -> Result<(Desk, Form), Response> {
+        let from = self.from.clone();
+        let (desk, form) = self.by(word, to).await?;
+        match desk.owes(&from, within).await {
+            None => Ok((desk, form)),
+            Some(response) => Err(response),
+        }
     }
 }
 
@@ -251,6 +280,12 @@ impl Desk {
         Err(self.answer(forbidden(title, text)))
     }
 
+    /// The way to prove who one is, which leads to `back`; `None` for whoever has within so many milliseconds.
+    async fn owes(&self, back: &str, within: i64) -> Option<Response> {
+        let facts = self.browser.facts.as_ref()?;
+        factor::fresh_within(&self.app, &self.browser, facts, (back, within)).await
+    }
+
     /// The page that says which permission is missing; `None` for whoever has it.
     #[must_use]
     pub fn lacking(&self, word: &str, to: &str) -> Option<Response> {
@@ -293,15 +328,26 @@ impl Asked {
 
 /// The organisation's sign-in, which leads back to the page that was asked for; from a form, to the console's first page.
 fn to_sign_in(app: &App, browser: &Browser, slug: &str, parts: &Parts) -> Response {
+    browser.answer(reply::see_other(&match back(app, browser, slug, parts) {
+        Some(back) => format!("/o/{slug}/login?back={back}"),
+        None => format!("/o/{slug}/login"),
+    }))
+}
+
+/// The page that asks for a second factor, which leads back likewise; of an operator it is asked by no organisation.
+fn to_factor(app: &App, browser: &Browser, (slug, member): (&str, Option<&str>), parts: &Parts) -> Response {
+    let back = back(app, browser, slug, parts).map(|back| format!("back={back}"));
+    let query: Vec<String> = member.map(|slug| format!("org={slug}")).into_iter().chain(back).collect();
+    browser.answer(reply::see_other(&format!("/login/mfa?{}", query.join("&"))))
+}
+
+/// The way back to the page that was asked for; from a form, to the console's first page.
+fn back(app: &App, browser: &Browser, slug: &str, parts: &Parts) -> Option<String> {
     let first = format!("/o/{slug}/admin");
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
     let asked = [parts.uri.path_and_query().map_or("", PathAndQuery::as_str), parts.uri.path()];
     let asked = asked.into_iter().filter(|path| reads && path.starts_with(&first));
-    let back = asked.chain([first.as_str()]).find_map(|path| sealed::seal_back(app, browser, path));
-    browser.answer(reply::see_other(&match back {
-        Some(back) => format!("/o/{slug}/login?back={back}"),
-        None => format!("/o/{slug}/login"),
-    }))
+    asked.chain([first.as_str()]).find_map(|path| sealed::seal_back(app, browser, path))
 }
 
 fn forbidden(title: &str, message: &str) -> Response {
@@ -397,11 +443,15 @@ where
         desk.admits(address, restricted, &Asked::of(parts)).await?;
         let way = match &entrance {
             Some(entrance) => console_entry::enter(&desk.app, &facts, entrance).await,
-            None => Ok(Way::In),
+            None => console_entry::enter_as_operator(&desk.app, &facts).await,
         };
         match way {
             Ok(Way::In) => Ok(desk),
             Ok(Way::SignIn) => Err(to_sign_in(&desk.app, &desk.browser, &desk.slug, parts)),
+            Ok(Way::Factor) => {
+                let member = entrance.is_some().then_some(desk.slug.as_str());
+                Err(to_factor(&desk.app, &desk.browser, (&desk.slug, member), parts))
+            }
             Err(fault) => Err(desk.failed(fault)),
         }
     }
@@ -426,6 +476,15 @@ where
         if !desk.browser.posted_here(&headers, &csrf) {
             return Err(error::forbidden());
         }
-        Ok(Self { desk, form, asked })
+        let from = page_of(&headers, desk.app.issuer(), &desk.path(""));
+        Ok(Self { desk, form, asked, from })
     }
+}
+
+/// The page of the console that a form was posted from: what the browser says of it, if it is one of ours, else the first.
+fn page_of(headers: &HeaderMap, issuer: &str, console: &str) -> String {
+    let first = console.trim_end_matches('/');
+    let said = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+    let path = said.and_then(|address| address.strip_prefix(issuer)).filter(|path| path.starts_with(first));
+    path.unwrap_or(first).to_owned()
 }

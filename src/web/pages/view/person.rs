@@ -60,6 +60,17 @@ pub struct Fact {
     pub value: String,
 }
 
+/// How an account is guarded.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    /// Its second factors, and whether it is locked.
+    pub facts: Vec<Fact>,
+    /// Whether the lock may be lifted here.
+    pub may_unlock: bool,
+    /// Whether the second factors may be taken away here.
+    pub may_reset: bool,
+}
+
 /// The tab "Account".
 #[derive(Template)]
 #[template(path = "person_account.html")]
@@ -76,6 +87,8 @@ pub struct AccountPage {
     pub mail: Option<MailLine>,
     /// Whether the link may be sent again.
     pub may_send: bool,
+    /// How the account is guarded; `None` of one that nobody signs in with.
+    pub guarded: Option<Guarded>,
 }
 
 /// A role that is given, and through what.

@@ -23,6 +23,7 @@ fn sign_in(application: Option<ApplicationView>, error: Option<&str>) -> SignInP
         offers: vec![upstream::OfferView { connection: HOSTILE.into(), name: HOSTILE.into() }],
         discover: true,
         local: true,
+        passkeys: true,
     }
 }
 
@@ -48,7 +49,6 @@ fn me() -> MePage {
         user_name: HOSTILE.into(),
         name: HOSTILE.into(),
         email: HOSTILE.into(),
-        csrf: HOSTILE.into(),
         organisations: vec![OrgAccess {
             name: HOSTILE.into(),
             slug: HOSTILE.into(),
@@ -58,13 +58,7 @@ fn me() -> MePage {
             console: true,
         }],
         invitations: 2,
-        sessions: vec![SessionLine {
-            id: "ses_1".to_owned(),
-            device: HOSTILE.into(),
-            started: HOSTILE.into(),
-            last_used: HOSTILE.into(),
-            current: true,
-        }],
+        sessions: 2,
         operator: true,
         last_sign_in: HOSTILE.into(),
     }

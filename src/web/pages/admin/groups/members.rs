@@ -16,7 +16,7 @@ use crate::store::db::{Conn, Result};
 use crate::store::groups::{self, Member};
 use crate::web::pages::admin::moments::moment;
 use crate::web::pages::admin::shell::Desk;
-use crate::web::pages::admin::shell::of_groups::{Posted, Seeing};
+use crate::web::pages::admin::shell::of_groups::{Moving, Seeing};
 use crate::web::pages::admin::wording;
 use crate::web::pages::view::admin::Errors;
 use crate::web::pages::view::groups::{MemberRow, MembersPage};
@@ -55,7 +55,7 @@ pub async fn get(Seeing(desk): Seeing) -> Response {
 }
 
 /// Puts people in.
-pub async fn post(Posted { desk, form }: Posted) -> Response {
+pub async fn post(Moving { desk, form }: Moving) -> Response {
     let Ok(group) = desk.named("group").parse::<GroupId>() else {
         return shown::<MembersPage>(&desk, StatusCode::NOT_FOUND, Ok(None)).await;
     };

@@ -17,7 +17,7 @@ use crate::store::people_read::Named;
 use crate::store::{bindings, groups, people_read};
 use crate::web::pages::admin::form::Form;
 use crate::web::pages::admin::shell::Desk;
-use crate::web::pages::admin::shell::of_groups::Posted;
+use crate::web::pages::admin::shell::of_groups::Moving;
 use crate::web::pages::admin::wording;
 use crate::web::pages::error;
 use crate::web::pages::view::admin::{Choice, Errors};
@@ -44,7 +44,7 @@ impl Leaving {
 }
 
 /// The review, and from the review the act.
-pub async fn post(Posted { desk, form }: Posted) -> Response {
+pub async fn post(Moving { desk, form }: Moving) -> Response {
     let leaving = match read(&desk, &form).await {
         Ok(Some(leaving)) => leaving,
         Ok(None) => return desk.answer(error::not_found().await),

@@ -14,7 +14,7 @@ use crate::store::db::Result;
 use crate::store::{bindings, orgs};
 use crate::web::pages::admin::access::{Chosen, Offer, role_line};
 use crate::web::pages::admin::shell::Desk;
-use crate::web::pages::admin::shell::of_groups::{Giving, Keeping, Posted};
+use crate::web::pages::admin::shell::of_groups::{Giving, Keeping, Moving, Posted};
 use crate::web::pages::admin::wording;
 use crate::web::pages::error;
 use crate::web::pages::view::admin::{Errors, Here};
@@ -100,7 +100,7 @@ pub async fn people(Keeping(desk): Keeping) -> Response {
 }
 
 /// Puts people in.
-pub async fn add(Posted { desk, form }: Posted) -> Response {
+pub async fn add(Moving { desk, form }: Moving) -> Response {
     let Ok(group) = desk.named("group").parse::<GroupId>() else {
         return desk.answer(error::not_found().await);
     };

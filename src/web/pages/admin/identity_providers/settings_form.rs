@@ -34,6 +34,8 @@ pub fn field(word: &str) -> &'static str {
         "claims.groups" => "claim_groups",
         "scim_claim" => "scim_claim",
         "acr" => "acr",
+        "trusted_acr" => "trusted_acr",
+        "trusted_amr" => "trusted_amr",
         "signals.issuer" => "events_issuer",
         "signals.audience" => "events_audience",
         "signals.poll_url" => "poll_url",
@@ -107,6 +109,8 @@ pub fn read(form: &Form) -> Result<SignInSettings, Errors> {
         scim_claim: form.given("scim_claim"),
         acr: levels(form.sent("acr"))?,
         amr: form.has("amr"),
+        trusted_acr: words(form.sent("trusted_acr")),
+        trusted_amr: words(form.sent("trusted_amr")),
         signals,
     };
     let unfit = |Unfit { field: word, reason }| Errors::one(field(word), sentence(&reason));
@@ -117,6 +121,11 @@ pub fn read(form: &Form) -> Result<SignInSettings, Errors> {
 /// The lines of a field, without those that are empty.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// The words of a field, wherever its lines end.
+fn words(text: &str) -> BTreeSet<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// What the provider's `acr` values mean here: one of theirs and one of ours a line.
@@ -162,7 +171,9 @@ fn secret(form: &Form, field: &str, is_used: bool) -> Result<Option<Secret>, Err
 /// What stands in the fields for a set-up.
 #[must_use]
 pub fn of(settings: &SignInSettings) -> Form {
-    let SignInSettings { preset, core, scopes, claims, userinfo, provision, scim_claim, acr, amr, signals } = settings;
+    let SignInSettings { preset, core, scopes, claims, userinfo, provision, scim_claim, acr, .. } = settings;
+    let SignInSettings { amr, signals, trusted_acr, trusted_amr, .. } = settings;
+    let several = |words: &BTreeSet<String>| words.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
     let text = |given: &Option<String>| given.clone().unwrap_or_default();
     let acr: Vec<String> = acr.iter().map(|(theirs, ours)| format!("{theirs} {ours}")).collect();
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
@@ -181,6 +192,8 @@ pub fn of(settings: &SignInSettings) -> Form {
         ("claim_groups", claims.groups.clone()),
         ("scim_claim", text(scim_claim)),
         ("acr", acr.join("\n")),
+        ("trusted_acr", several(trusted_acr)),
+        ("trusted_amr", several(trusted_amr)),
         ("events_issuer", text(&signals.issuer)),
         ("events_audience", text(&signals.audience)),
         ("poll_url", text(&signals.poll_url)),
@@ -283,6 +296,20 @@ fn what(form: &Form) -> FormPart {
                 label: "What its levels (acr) mean here (optional)",
                 hint: "The provider's value and ours, one pair a line, with a space between.",
                 value: form.sent("acr").to_owned(),
+                typed: Typed::Lines,
+            },
+            TextField {
+                id: "trusted_acr",
+                label: "Levels (acr) that mean a second factor (optional)",
+                hint: "Whoever comes with one of the provider's values need show no factor here. One a line.",
+                value: form.sent("trusted_acr").to_owned(),
+                typed: Typed::Lines,
+            },
+            TextField {
+                id: "trusted_amr",
+                label: "Means (amr) that are a second factor (optional)",
+                hint: "For example mfa, or hwk. One a line.",
+                value: form.sent("trusted_amr").to_owned(),
                 typed: Typed::Lines,
             },
         ],
@@ -394,6 +421,8 @@ mod tests {
         settings.acr.insert("phr".to_owned(), "urn:x".to_owned());
         settings.scim_claim = None;
         settings.amr = true;
+        settings.trusted_acr.insert("phr".to_owned());
+        settings.trusted_amr.extend(["mfa", "hwk"].map(str::to_owned));
         settings.userinfo = false;
         settings.claims.user_name = vec!["upn".to_owned(), "email".to_owned()];
         settings.claims.groups = "realm_access.roles".to_owned();

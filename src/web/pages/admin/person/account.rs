@@ -1,13 +1,19 @@
-//! The tab "Account": the profile, how the account stands, and the link for a first password.
+//! The tab "Account": the profile, how the account stands and is guarded, and the link for a first password.
 
-use super::{Desk, Frame, shell};
-use crate::domain::people::user::{AccessType, UserState};
+use axum::response::Response;
+
+use super::deed::{Deed, go, whom, wrong};
+use super::{Desk, Form, Frame, Tab, called, is_own, shell};
+use crate::domain::change::Change;
+use crate::domain::people::lockout::{Counter, FOREVER};
+use crate::domain::people::user::{AccessType, Kind, UserState};
+use crate::kernel::time::UnixMillis;
 use crate::store::db::{Conn, Result};
-use crate::store::federation;
 use crate::store::people_read::Person;
+use crate::store::{factors, federation, users};
 use crate::web::pages::admin::people;
 use crate::web::pages::me::date;
-use crate::web::pages::view::person::{AccountPage, Fact};
+use crate::web::pages::view::person::{AccountPage, Fact, Guarded};
 
 /// Reads the tab.
 ///
@@ -24,8 +30,73 @@ pub async fn read(conn: &mut Conn, desk: &Desk, person: &Person, frame: Frame) -
         facts: facts(person, break_glass),
         may_send: waits && is_kept_here && person.profile.email.is_some() && desk.may("users.invite"),
         mail,
+        guarded: guarded(conn, desk, person).await?,
         frame,
     })
+}
+
+/// How an account is guarded that somebody signs in with here, through whatever connection: the factors are the person's.
+async fn guarded(conn: &mut Conn, desk: &Desk, person: &Person) -> Result<Option<Guarded>> {
+    let signs_in = person.access_type == AccessType::Password;
+    let Some(found) = users::candidate(conn, &person.user).await?.filter(|_| signs_in) else {
+        return Ok(None);
+    };
+    let held = factors::held(conn, &person.user).await?;
+    let (counter, now) = (found.counter, desk.app.now());
+    let kinds: Vec<&str> = held.kinds.iter().map(|kind| wording(kind.as_str())).collect();
+    let kinds = if kinds.is_empty() { "None".to_owned() } else { kinds.join(", ") };
+    let mut facts = vec![Fact { name: "Second factors", value: kinds }];
+    if held.any() {
+        facts.push(Fact { name: "Recovery codes left", value: held.recovery_left.to_string() });
+    }
+    facts.push(Fact { name: "Lock", value: lock(&counter, now) });
+    let may = desk.may("users.write") && matches!(person.kind, Kind::Managed(_)) && !is_own(desk, person);
+    Ok(Some(Guarded {
+        facts,
+        may_unlock: may && (counter.locked(now) || counter.in_a_row > 0),
+        may_reset: may && held.any(),
+    }))
+}
+
+fn wording(kind: &str) -> &'static str {
+    match kind {
+        "totp" => "Authenticator app",
+        "passkey" => "Passkey",
+        "email" => "Codes by e-mail",
+        "sms" => "Codes by text message",
+        _ => "Another kind",
+    }
+}
+
+fn lock(counter: &Counter, now: UnixMillis) -> String {
+    match (counter.locked(now), counter.in_a_row) {
+        (true, _) if counter.locked_until == FOREVER => {
+            "Locked until a new password is set, or you unlock it".to_owned()
+        }
+        (true, _) => format!("Locked until {}", date(counter.locked_until)),
+        (false, 0) => "Not locked".to_owned(),
+        (false, 1) => "Not locked; 1 failure since the last sign-in".to_owned(),
+        (false, failures) => format!("Not locked; {failures} failures since the last sign-in"),
+    }
+}
+
+/// Lifts the lock, or takes the second factors away.
+pub async fn act(desk: &Desk, form: &Form) -> Response {
+    let person = match whom(desk).await {
+        Ok(person) => person,
+        Err(page) => return page,
+    };
+    let (user, name) = (person.user.clone(), called(&person).to_owned());
+    let (title, button, done, always_ask, change) = match form.sent("act") {
+        "unlock" => (format!("Unlock {name}?"), "Unlock", "unlocked", false, Change::Unlock { user }),
+        "reset-factors" => {
+            let title = format!("Take every second factor away from {name}?");
+            (title, "Reset second factors", "factors-reset", true, Change::ResetFactors { user })
+        }
+        _ => return wrong(desk, form, Tab::Account, "Choose what to do").await,
+    };
+    let deed = Deed { tab: Tab::Account, title, button, done, always_ask, changes: vec![change] };
+    go(desk, form, &person, &deed).await
 }
 
 fn profile(person: &Person) -> Vec<Fact> {

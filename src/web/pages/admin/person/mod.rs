@@ -126,6 +126,14 @@ pub async fn account(Viewing(desk): Viewing) -> Response {
     show(&desk, Tab::Account, Saying::nothing()).await
 }
 
+/// Unlocks the account, or takes its second factors away.
+pub async fn guard_account(posted: Posted) -> Response {
+    match posted.freshly_by("users.write", "unlock people and reset their second factors").await {
+        Ok((desk, form)) => account::act(&desk, &form).await,
+        Err(page) => page,
+    }
+}
+
 /// The tab "Account", with why something wasn't done.
 pub async fn account_saying(desk: &Desk, status: StatusCode, alert: String) -> Response {
     show(desk, Tab::Account, Saying { status, alert, form: None }).await
@@ -138,7 +146,7 @@ pub async fn roles(Viewing(desk): Viewing) -> Response {
 
 /// Gives roles, or takes them.
 pub async fn change_roles(posted: Posted) -> Response {
-    match posted.by("users.read", "see people").await {
+    match posted.freshly_by("users.read", "see people").await {
         Ok((desk, form)) => roles::change(&desk, &form).await,
         Err(page) => page,
     }
@@ -151,7 +159,7 @@ pub async fn groups(Viewing(desk): Viewing) -> Response {
 
 /// Puts the person into the groups that are ticked.
 pub async fn set_groups(posted: Posted) -> Response {
-    match posted.by("groups.write", "put people into groups").await {
+    match posted.freshly_by("groups.write", "put people into groups").await {
         Ok((desk, form)) => groups::set(&desk, &form).await,
         Err(page) => page,
     }
@@ -300,6 +308,8 @@ fn notice(desk: &Desk) -> &'static str {
         Some("taken") => "The roles are removed.",
         Some("left") => "The person is no longer on this project. The account stays as it is.",
         Some("ended") => "The session is ended.",
+        Some("unlocked") => "The account is unlocked.",
+        Some("factors-reset") => "The second factors are gone, all sessions are ended, and the person is told by mail.",
         Some("all-ended") => "All sessions in this organisation are ended.",
         _ => "",
     }

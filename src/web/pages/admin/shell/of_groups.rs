@@ -24,9 +24,11 @@ entrances! {
     }
     forms {
         /// A form that was posted from one of our pages by somebody who may change groups.
-        Posted = WRITE, "change groups";
+        Posted = by WRITE, "change groups";
+        /// The same, of somebody who has just proven who they are: with a group people get its roles, and lose them.
+        Moving = freshly_by WRITE, "change groups";
         /// A form that was posted from one of our pages by somebody who may see groups, and asks to give or to take roles.
-        Giving = READ, "see groups";
+        Giving = freshly_by READ, "see groups";
     }
 }
 

@@ -25,7 +25,7 @@ entrances! {
     }
     forms {
         /// A form that was posted from one of our pages by somebody who may set connections up.
-        Posted = WRITE, "set identity providers up";
+        Posted = freshly_by WRITE, "set identity providers up";
     }
 }
 

@@ -69,7 +69,8 @@ fn choices() -> Vec<Choice> {
 fn account(may_send: bool) -> String {
     let mail = MailLine { ends_in: text(), ends: moment(), sent: text(), last_sent: moment() };
     let fact = || vec![Fact { name: "E-mail", value: text() }];
-    AccountPage { shell: shell(), frame: frame(), profile: fact(), facts: fact(), mail: Some(mail), may_send }
+    let guarded = Some(Guarded { facts: fact(), may_unlock: may_send, may_reset: may_send });
+    AccountPage { shell: shell(), frame: frame(), profile: fact(), facts: fact(), mail: Some(mail), may_send, guarded }
         .render_page()
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Whoever asks (a page, an API, the command line, a sweep) says it in these words.
 
+mod actor;
+mod receipt;
+
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
-use super::access::difference::Held;
-use super::access::{Binding, Policy, Role, Scope, Verdict};
+pub use self::actor::{Actor, Mode, Origin, Tool};
+pub use self::receipt::{Ended, MemberReceipt, Receipt, Told};
+use super::access::{Binding, Policy, Role, Scope};
 use super::alert::Rule;
 use super::connection::{ConnectionState, NewConnection, NewScimCredential};
 use super::federation::{CameThrough, Ended as EndedUpstream, Mapping, NewSignIn, Stage, Upstream};
@@ -15,13 +17,14 @@ use super::language::Language;
 use super::mail::NewLink;
 use super::oauth::application::Application;
 use super::oidc::claims::Profile;
+use super::people::factor::{NewFactor, Which};
 use super::people::invitation::Access;
 use super::people::user::{AccessType, Kind, MembershipState, OrgState, UserState};
 use super::settings::OrgSettings;
 use super::source::Source;
 use crate::kernel::id::{
-    AccessKeyId, AdoptionId, AlertId, ApplicationId, BindingId, BundleId, ChangeId, ConnectionId, DomainId, EntryId,
-    GroupId, IdentityId, InvitationId, MembershipId, OrgId, ProjectId, RoleId, ScimCredentialId, SessionId, UserId,
+    AccessKeyId, AdoptionId, AlertId, ApplicationId, BindingId, BundleId, ConnectionId, DomainId, EntryId, GroupId,
+    IdentityId, InvitationId, MembershipId, OrgId, PasskeyId, ProjectId, RoleId, ScimCredentialId, SessionId, UserId,
 };
 use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
@@ -367,149 +370,21 @@ pub enum Change {
     SetUpstreamAccount { org: OrgId, connection: ConnectionId, user: UserId, active: bool, at: UnixMillis },
     /// Lets a local administrator sign in with a password though a connection is enforced, or no longer.
     SetBreakGlass { org: OrgId, member: MembershipId, on: bool },
+    /// Gives an account a second factor, or a passkey. With `first_only`, refused where it has one: who is in the middle of
+    /// a sign-in, and has shown a password alone, adds none to those that guard the account.
+    PutFactor { user: UserId, factor: Box<NewFactor>, first_only: bool },
+    /// Gives an account an app that shows codes in the place of the one that it has: on another phone, for example.
+    ReplaceFactor { user: UserId, factor: Box<NewFactor> },
+    /// Renames a passkey.
+    RenamePasskey { user: UserId, passkey: PasskeyId, name: String },
+    /// Takes a second factor or a passkey away; with the last one the recovery codes go.
+    RemoveFactor { user: UserId, factor: Which },
+    /// Takes everything away that an account has besides its password, on behalf of an administrator: all its sessions end.
+    ResetFactors { user: UserId },
+    /// Gives an account a new set of recovery codes; those before are dead.
+    SetRecoveryCodes { user: UserId, codes: Vec<Digest> },
+    /// Lifts the lock of an account after too many failures.
+    Unlock { user: UserId },
     /// Uses the one-time link up that makes the first operator; refused once an operator exists.
     UseSetupLink { link: Digest },
-}
-
-/// Who asks for a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Actor {
-    /// Muster itself, and why: `window_over`, `first_start`.
-    System(&'static str),
-    /// Somebody at the machine's command line, who holds its database anyway.
-    CommandLine,
-    /// An account with the instance role `instance.admin`.
-    Operator(UserId),
-    /// A person, with what their grants allow.
-    User(UserId),
-    /// A tool with an API token, which was made from an access key.
-    Tool(Tool),
-    /// A connection's client: what the organisation's own identity provider pushes.
-    Connection {
-        /// The organisation.
-        org: OrgId,
-        /// The connection.
-        connection: ConnectionId,
-    },
-    /// Somebody who is not signed in: who asks for a mailed link, or holds one. Which.
-    Link(&'static str),
-}
-
-/// A tool: the account whose key it uses, and how far it reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tool {
-    /// The person or the service account.
-    pub user: UserId,
-    /// The key.
-    pub key: AccessKeyId,
-    /// A person's key reaches into its project alone; a service account as far as its own bindings (`None`).
-    pub within: Option<ProjectId>,
-}
-
-impl Actor {
-    /// How audit rows name the actor.
-    #[must_use]
-    pub fn label(&self) -> String {
-        match self {
-            Self::System(why) => format!("system:{why}"),
-            Self::CommandLine => "command_line".to_owned(),
-            Self::Operator(id) => format!("operator:{id}"),
-            Self::User(id) => format!("user:{id}"),
-            Self::Connection { connection, .. } => format!("connection:{connection}"),
-            Self::Link(which) => format!("link:{which}"),
-            Self::Tool(tool) => format!("key:{}:{}", tool.key, tool.user),
-        }
-    }
-}
-
-/// Where a request came from, for the audit record, and under which name it may be repeated.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
-    /// The address that it came from; empty for what begins here.
-    pub address: String,
-    /// The request's id; empty for what begins here.
-    pub request_id: String,
-    /// The caller and the key under which the request may be repeated (`Idempotency-Key`).
-    pub repeatable: Option<(String, String)>,
-}
-
-/// Whether a change is to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// It is.
-    Act,
-    /// Run every step, and undo it: the answer is what would have happened.
-    DryRun,
-}
-
-/// What a change did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// The change's id.
-    pub id: ChangeId,
-    /// When, in milliseconds since 1970.
-    pub at: UnixMillis,
-    /// Who.
-    pub actor: String,
-    /// Whether it was undone again.
-    pub dry_run: bool,
-    /// What was asked, a line each; changes that changed nothing are left out.
-    pub acts: Vec<String>,
-    /// Everyone for whom something changed.
-    pub members: Vec<MemberReceipt>,
-    /// What ended.
-    pub ended: Ended,
-    /// Which applications are told, and how much.
-    pub told: Vec<Told>,
-}
-
-impl Receipt {
-    /// Whether nothing was changed at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.acts.is_empty() && self.members.is_empty()
-    }
-}
-
-/// What a change did to one member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberReceipt {
-    /// The organisation.
-    pub org: OrgId,
-    /// The membership.
-    pub member: MembershipId,
-    /// The account.
-    pub user: UserId,
-    /// Its user name, for people.
-    pub user_name: String,
-    /// What was lost.
-    pub lost: Vec<Held>,
-    /// What was gained.
-    pub gained: Vec<Held>,
-    /// What ends.
-    pub verdict: Verdict,
-}
-
-/// How much a change ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
-    /// Session entries: one organisation's part of a browser session.
-    pub sessions: u64,
-    /// Access keys.
-    #[serde(default)]
-    pub access_keys: u64,
-    /// Token families with their refresh and access tokens.
-    pub token_families: u64,
-}
-
-/// An application that is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// Its client id.
-    pub client_id: String,
-    /// How many logout tokens it is sent.
-    pub logout_tokens: u64,
-    /// How many security events its streams get.
-    #[serde(default)]
-    pub security_events: u64,
 }
