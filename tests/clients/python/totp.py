@@ -6,29 +6,12 @@ tests/clients/README.md lists the settings and the facts.
 
 import html
 import json
-import os
 import re
-import sys
 import time
 
 import pyotp
 from plain_browser import Page, PlainBrowser
-
-
-def required(name):
-    assert os.environ.get(name), f"set {name} in the environment"
-    return os.environ[name]
-
-
-def step(name, run):
-    try:
-        result = run()
-    except BaseException:
-        print(f"FAIL {name}", file=sys.stderr)
-        raise
-    print(f"ok   {name}", file=sys.stderr)
-    return result
-
+from steps import required, step
 
 ISSUER, USERNAME, PASSWORD = required("MUSTER_ISSUER"), required("USERNAME"), required("PASSWORD")
 
