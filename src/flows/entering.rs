@@ -299,10 +299,10 @@ mod tests {
         assert!(!enough(&[Method::Password, Method::SmsCode], false, &rule), "a kind that is not allowed");
         assert!(!enough(&[Method::Password, Method::Recovery], false, &rule), "it depends on what there is");
         assert!(enough(&[Method::Password, Method::Totp], false, &rule));
-        assert!(enough(&[Method::Federated], true, &rule));
-        let strict = SecondFactor { exempt_federated: false, ..rule };
-        assert!(!enough(&[Method::Federated], true, &strict));
-        assert!(enough(&[Method::Federated, Method::FederatedFactor], true, &strict));
+        assert!(!enough(&[Method::Federated], true, &rule));
+        assert!(enough(&[Method::Federated, Method::FederatedFactor], true, &rule));
+        let trusting = SecondFactor { exempt_federated: true, ..rule };
+        assert!(enough(&[Method::Federated], true, &trusting));
     }
 
     #[test]

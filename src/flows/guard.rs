@@ -16,6 +16,7 @@ use crate::outside::hasher::Verified;
 use crate::store::address_limits::{self, Limit, Taken};
 use crate::store::audit::{Event, note};
 use crate::store::db::{Conn, Tx};
+use crate::store::failures::{self, Counted};
 pub use crate::store::known_devices::KnownDevice;
 use crate::store::users::Candidate;
 use crate::store::{known_devices, users};
@@ -189,21 +190,24 @@ pub fn may_try(candidate: &Candidate, device: Option<&KnownDevice>, now: UnixMil
 }
 
 /// Counts a wrong guess of whatever kind, in the transaction that settles it; until when it has locked the account, if this
-/// is the one that did. Nobody's account costs as much.
+/// is the one that did. A guess at nobody costs as much.
 ///
 /// # Errors
 /// The database's.
 pub async fn failed(
     tx: &mut Tx,
-    user: Option<&UserId>,
+    whose: Counted<'_>,
     rule: Rule,
     device: Option<&KnownDevice>,
     now: UnixMillis,
 ) -> Result<Option<UnixMillis>, sqlx::Error> {
     let nobody = UserId::from_u128(0);
-    let user = user.unwrap_or(&nobody);
+    let user = match whose {
+        Counted::Account(user) => user,
+        Counted::Nobody(_) => &nobody,
+    };
     let digest = device.map_or_else(|| Digest::of(b""), |device| device.digest);
-    let stop = users::count_failure(tx, user, rule, now).await?;
+    let stop = failures::count_failure(tx, whose, rule, now).await?;
     known_devices::count_failure(tx, digest, user).await?;
     Ok(match stop {
         Stop::Lock(until) => Some(until),
@@ -268,7 +272,7 @@ pub async fn wrong_guess(
         .db
         .write(move |tx| {
             Box::pin(async move {
-                let locked = failed(tx, Some(&user), rule, device.as_ref(), at).await?;
+                let locked = failed(tx, Counted::Account(&user), rule, device.as_ref(), at).await?;
                 let detail = serde_json::json!({ "address": address }).to_string();
                 let user = Some(user.into_string());
                 note(tx, &Event { at, kind, org: None, user, application: None, detail }).await?;

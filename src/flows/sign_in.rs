@@ -24,6 +24,7 @@ use crate::kernel::time::{MINUTE, UnixMillis};
 use crate::store::audit::{Event, note};
 use crate::store::cookies::Facts;
 use crate::store::db::Conn;
+use crate::store::failures::Counted;
 use crate::store::users::{self, Candidate};
 use crate::store::{memberships, orgs};
 
@@ -320,6 +321,7 @@ async fn settle(app: &App, settling: Settling, attempt: &Attempt, now: UnixMilli
     let rule = chosen.as_ref().map_or_else(|| guard::instance_rule(app), |user| guard::rule_of(app, user));
     let (detail, fallback) = (detail(&attempt.identifier, &attempt.address), links::fallback(app));
     let (agent, address) = (attempt.user_agent.clone(), attempt.address.clone());
+    let typed = Digest::of(identifier::key(&attempt.identifier).as_bytes());
     let user = chosen.map(|candidate| candidate.id);
     let whose = user.clone();
     let settled: Result<(bool, Option<UnixMillis>), sqlx::Error> = app
@@ -335,7 +337,10 @@ async fn settle(app: &App, settling: Settling, attempt: &Attempt, now: UnixMilli
                     (Some(id), Next::Factor(_)) => {
                         accepted = guard::half_way(tx, id, device.as_ref(), now).await?;
                     }
-                    (whose, _) => locked = guard::failed(tx, whose.as_ref(), rule, device.as_ref(), now).await?,
+                    (whose, _) => {
+                        let whose = whose.as_ref().map_or(Counted::Nobody(typed), Counted::Account);
+                        locked = guard::failed(tx, whose, rule, device.as_ref(), now).await?;
+                    }
                 }
                 let kind = match (accepted, next) {
                     (false, _) | (true, Next::Refuse) => "sign_in.refused",

@@ -20,16 +20,8 @@ use crate::store::{factors as held, memberships, orgs, users};
 /// # Errors
 /// The database's.
 pub async fn needed(app: &App, facts: &Facts) -> Result<Option<Level>, Fault> {
-    needed_within(app, facts, assurance::FRESH).await
-}
-
-/// As [`needed`], for a proof that may be older: so many milliseconds.
-///
-/// # Errors
-/// The database's.
-pub async fn needed_within(app: &App, facts: &Facts, within: i64) -> Result<Option<Level>, Fault> {
     let level = factors::needs(&mut app.db.read().await?, &facts.user).await?;
-    Ok(Some(level).filter(|level| !facts.is_as_fresh(*level, (app.now(), within))))
+    Ok(Some(level).filter(|level| !facts.is_as_fresh(*level, (app.now(), assurance::FRESH))))
 }
 
 /// As [`needed`], for keeping one's own factors: a recovery code that was shown within the last ten minutes does, too.

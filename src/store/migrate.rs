@@ -20,6 +20,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (9, "outbox", include_str!("../../migrations/0009_outbox.sql")),
     (10, "factors", include_str!("../../migrations/0010_factors.sql")),
     (11, "guard", include_str!("../../migrations/0011_guard.sql")),
+    (12, "nobodies", include_str!("../../migrations/0012_nobodies.sql")),
 ];
 
 fn migrator() -> Migrator {

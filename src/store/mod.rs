@@ -29,6 +29,7 @@ pub mod device_grants;
 pub mod domains;
 pub mod factor_codes;
 pub mod factors;
+pub mod failures;
 pub mod families;
 pub mod federation;
 pub mod feed;

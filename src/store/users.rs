@@ -3,7 +3,7 @@
 use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::factor::FactorKind;
-use crate::domain::people::lockout::{self, Counter, Rule, Stop};
+use crate::domain::people::lockout::{self, Counter};
 use crate::domain::people::user::{AccessType, Kind, UserState};
 use crate::domain::settings::OrgSettings;
 use crate::domain::source::Source;
@@ -236,36 +236,6 @@ pub async fn candidate(conn: &mut Conn, id: &UserId) -> Result<Option<Candidate>
     .bind(id.as_str().to_owned())
     .optional()
     .await
-}
-
-/// Counts a failure, under the account's row lock so that 500 at once are 500. An id of nobody costs as much. What this one
-/// has stopped.
-///
-/// # Errors
-/// The database's.
-pub async fn count_failure(tx: &mut Tx, id: &UserId, rule: Rule, now: UnixMillis) -> Result<Stop> {
-    // Written to be locked: PostgreSQL holds the row from here to the commit, SQLite has one writer.
-    let before: Option<(i64, i64, i64, i64)> = tx
-        .query(
-            "UPDATE users SET failures = failures WHERE id = $1
-             RETURNING failures, failures_since, locked_until, in_a_row",
-        )
-        .bind(id.as_str().to_owned())
-        .optional()
-        .await?;
-    let (failures, since, locked_until, in_a_row) = before.unwrap_or_default();
-    let (since, locked_until) = (UnixMillis(since), UnixMillis(locked_until));
-    let (after, stop) = Counter { failures, since, locked_until, in_a_row }.failed(rule, now);
-    // Written even when nothing changes, and for nobody too: what a refusal costs must not tell who exists.
-    tx.query("UPDATE users SET failures = $2, failures_since = $3, locked_until = $4, in_a_row = $5 WHERE id = $1")
-        .bind(id.as_str().to_owned())
-        .bind(after.failures)
-        .bind(after.since.0)
-        .bind(after.locked_until.0)
-        .bind(after.in_a_row)
-        .execute()
-        .await?;
-    Ok(stop)
 }
 
 /// Counts a success, with which the counter begins anew: true when it counts, false when the account was locked or left

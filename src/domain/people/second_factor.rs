@@ -35,7 +35,8 @@ pub struct SecondFactor {
     pub kinds: BTreeSet<FactorKind>,
     /// For how many days a device is remembered on which one was shown; 0 is not at all.
     pub remember_days: u32,
-    /// Whether who came through a connection need not show one here: their provider sees to it.
+    /// Whether who came through a connection need not show one here, whatever their provider says of it. Without this they
+    /// need none where the provider tells of a factor that the connection trusts.
     pub exempt_federated: bool,
 }
 
@@ -45,7 +46,7 @@ impl Default for SecondFactor {
             require: Require::Optional,
             kinds: BTreeSet::from([FactorKind::Totp, FactorKind::Passkey]),
             remember_days: 0,
-            exempt_federated: true,
+            exempt_federated: false,
         }
     }
 }

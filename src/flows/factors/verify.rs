@@ -19,6 +19,7 @@ use crate::kernel::secret::{Digest, same};
 use crate::kernel::time::UnixMillis;
 use crate::store::audit::{Event, note};
 use crate::store::db::{Conn, Tx};
+use crate::store::failures::Counted;
 use crate::store::users::{self, Candidate};
 use crate::store::{factor_codes, factors, known_devices, recovery_codes};
 
@@ -160,7 +161,7 @@ async fn settle(
                         notices::tell_holder(tx, &user, template, values, at, fallback).await?;
                     }
                 } else {
-                    locked = guard::failed(tx, Some(&user), rule, device.as_ref(), at).await?;
+                    locked = guard::failed(tx, Counted::Account(&user), rule, device.as_ref(), at).await?;
                 }
                 let kind = if right { "factor.accepted" } else { "factor.refused" };
                 let detail = serde_json::json!({ "address": address, "factor": word }).to_string();

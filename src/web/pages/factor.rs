@@ -17,7 +17,7 @@ use super::view::passwords::PasswordFaults;
 use super::{error, factor_setup, locked, page, passkey, password_change, sign_in};
 use crate::app::App;
 use crate::domain::oauth::params::Params;
-use crate::domain::people::assurance::{self, Level, Method};
+use crate::domain::people::assurance::{Level, Method};
 use crate::domain::people::factor::FactorKind;
 use crate::flows::Fault;
 use crate::flows::entering::Ask;
@@ -190,17 +190,20 @@ fn keeps_factors(path: &str) -> bool {
 /// What somebody is answered with who wants to do what is sensitive, and has not proven lately who they are: the way to prove
 /// it, which leads to `back`, a path of ours. `None` for whoever has.
 pub async fn fresh(app: &App, browser: &Browser, facts: &Facts, back: &str) -> Option<Response> {
-    fresh_within(app, browser, facts, (back, assurance::FRESH)).await
+    owes(app, browser, step_up::needed(app, facts).await, back)
 }
 
-/// As [`fresh`], for a proof that may be older: so many milliseconds.
-pub async fn fresh_within(
-    app: &App,
-    browser: &Browser,
-    facts: &Facts,
-    (back, within): (&str, i64),
-) -> Option<Response> {
-    owes(app, browser, step_up::needed_within(app, facts, within).await, back)
+/// As [`fresh`], for a page that offers the way instead of sending people there: its path.
+///
+/// # Errors
+/// The database's.
+pub async fn way_to_prove(app: &App, browser: &Browser, facts: &Facts, back: &str) -> Result<Option<String>, Fault> {
+    Ok(step_up::needed(app, facts).await?.map(|_| way(app, browser, back)))
+}
+
+fn way(app: &App, browser: &Browser, back: &str) -> String {
+    let back = sealed::seal_back(app, browser, back).map(|back| format!("?back={back}")).unwrap_or_default();
+    format!("/login/again{back}")
 }
 
 /// As [`fresh`], on the pages where people keep their own factors, one of which is `back`: whoever has just shown a recovery
@@ -212,10 +215,7 @@ pub async fn may_keep(app: &App, browser: &Browser, facts: &Facts, back: &str) -
 fn owes(app: &App, browser: &Browser, needed: Result<Option<Level>, Fault>, back: &str) -> Option<Response> {
     match needed {
         Ok(None) => None,
-        Ok(Some(_)) => {
-            let back = sealed::seal_back(app, browser, back).map(|back| format!("?back={back}")).unwrap_or_default();
-            Some(browser.answer(reply::see_other(&format!("/login/again{back}"))))
-        }
+        Ok(Some(_)) => Some(browser.answer(reply::see_other(&way(app, browser, back)))),
         Err(fault) => Some(browser.answer(error::of_fault(fault))),
     }
 }

@@ -225,13 +225,13 @@ async fn who_comes_through_a_provider_is_exempt_where_the_rule_says_so_or_the_pr
         provider.says(json!({ "sub": "00u-nora", "preferred_username": "nora", "amr": ["pwd", "mfa"], "acr": "AAL2" }));
         let okta = Federated::open(site, &acme, &provider).await;
         let shop = site.client(&acme.application("shop").await);
-        rule(&acme, |rule| rule.require = Require::Everyone).await;
+        rule(&acme, |rule| (rule.require, rule.exempt_federated) = (Require::Everyone, true)).await;
         let (mut browser, ask) = (site.browser(), Ask::of(&shop));
         let arrival = okta.comes_for(&mut browser, &ask).await.arrival();
         let told = shop.tokens_of(&arrival, &ask).await.id_claims();
         assert_ne!(told["acr"], "urn:muster:acr:mfa", "exempt is not proven: {told}");
 
-        rule(&acme, |rule| (rule.require, rule.exempt_federated) = (Require::Everyone, false)).await;
+        rule(&acme, |rule| rule.require = Require::Everyone).await;
         assert!(!has_code(&browser.ask_silently(&ask).await), "the session is judged by the rule of now");
         let mut other = site.browser();
         let page = okta.comes_for(&mut other, &Ask::of(&shop)).await.page();

@@ -4,6 +4,7 @@ pub mod clerk;
 mod console;
 mod console_sessions;
 mod invitation_pages;
+mod kept;
 mod link_secrecy;
 mod own_account;
 mod review;

@@ -19,14 +19,13 @@ use crate::app::App;
 use crate::domain::access::reach::Reach;
 use crate::domain::change::{Actor, Origin};
 use crate::domain::oauth::params::Params;
-use crate::domain::people::assurance;
 use crate::domain::people::user::Kind;
 use crate::domain::settings::OrgSettings;
 use crate::flows::change_access::Refusal;
 use crate::flows::console_entry::{self, Way};
 use crate::flows::{Fault, change_access, reach};
 use crate::kernel::id::{OrgId, UserId};
-use crate::kernel::time::{HOUR, UnixMillis};
+use crate::kernel::time::UnixMillis;
 use crate::store::db::Conn;
 use crate::store::memberships::{self, Entrance};
 use crate::store::{orgs, users};
@@ -152,21 +151,9 @@ impl Posted {
     /// # Errors
     /// As there; or the way to prove it, which leads back to the page that the form stands on.
     pub async fn freshly_by(self, word: &str, to: &str) -> Result<(Desk, Form), Response> {
-        self.proven_by((word, to), assurance::FRESH).await
-    }
-
-    /// As [`Self::freshly_by`], for forms on pages that open with a fresh proof alone and take their time to be filled in.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn lately_by(self, word: &str, to: &str) -> Result<(Desk, Form), Response> {
-        self.proven_by((word, to), HOUR).await
-    }
-
-    async fn proven_by(self, (word, to): (&str, &str), within: i64) -> Result<(Desk, Form), Response> {
         let from = self.from.clone();
         let (desk, form) = self.by(word, to).await?;
-        match desk.owes(&from, within).await {
+        match desk.owes(&from).await {
             None => Ok((desk, form)),
             Some(response) => Err(response),
         }
@@ -280,10 +267,10 @@ impl Desk {
         Err(self.answer(forbidden(title, text)))
     }
 
-    /// The way to prove who one is, which leads to `back`; `None` for whoever has within so many milliseconds.
-    async fn owes(&self, back: &str, within: i64) -> Option<Response> {
+    /// The way to prove who one is, which leads to `back`; `None` for whoever has lately.
+    async fn owes(&self, back: &str) -> Option<Response> {
         let facts = self.browser.facts.as_ref()?;
-        factor::fresh_within(&self.app, &self.browser, facts, (back, within)).await
+        factor::fresh(&self.app, &self.browser, facts, back).await
     }
 
     /// The page that says which permission is missing; `None` for whoever has it.

@@ -381,6 +381,22 @@ pub struct ResultsPage {
     pub secret: bool,
 }
 
+/// What was typed, while its person proves once more who they are.
+#[derive(Template)]
+#[template(path = "admin_kept.html")]
+pub struct KeptPage {
+    /// The frame.
+    pub shell: Shell,
+    /// Where what was typed goes.
+    pub action: String,
+    /// Where the person proves who they are.
+    pub prove: String,
+    /// Whether a password was typed, which is not kept.
+    pub loses_password: bool,
+    /// What was typed, by the names of the fields.
+    pub fields: Vec<(String, String)>,
+}
+
 /// The form for invitations.
 #[derive(Template)]
 #[template(path = "admin_invite.html")]

@@ -186,6 +186,13 @@ fn every_page() -> Vec<String> {
         next: text(),
         later: true,
     };
+    let kept = KeptPage {
+        shell: shell(true),
+        action: text(),
+        prove: text(),
+        loses_password: true,
+        fields: vec![(text(), text())],
+    };
     vec![
         people(true).render_page(),
         register(errors()).render_page(),
@@ -195,6 +202,7 @@ fn every_page() -> Vec<String> {
         invite.render_page(),
         invitations.render_page(),
         CancelPage { shell: shell(true), row: invitation() }.render_page(),
+        kept.render_page(),
     ]
 }
 
