@@ -1,8 +1,15 @@
 -- Counters that stand for accounts which don't exist. A wrong guess at one costs what a wrong guess at a real account does, so that
 -- no clock tells who exists. Nobody reads them, and they lock nothing.
 
+-- What stands for their organisation: PostgreSQL looks an account's up whenever its row is written twice in one transaction.
+CREATE TABLE nowheres (
+    id TEXT NOT NULL PRIMARY KEY
+);
+INSERT INTO nowheres (id) VALUES ('nowhere');
+
 CREATE TABLE nobodies (
     id             TEXT   NOT NULL PRIMARY KEY,
+    org_id         TEXT   NOT NULL DEFAULT 'nowhere' REFERENCES nowheres (id),
     failures       BIGINT NOT NULL DEFAULT 0,
     failures_since BIGINT NOT NULL DEFAULT 0,
     locked_until   BIGINT NOT NULL DEFAULT 0,

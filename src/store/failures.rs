@@ -18,6 +18,18 @@ pub enum Counted<'a> {
 /// The rows that stand for nobody, as the migration made them: enough that guesses at names that don't exist seldom wait
 /// for each other.
 const NOBODIES: u8 = 64;
+/// What their ids begin with; no account's does.
+const NOBODY: &str = "nobody_";
+
+/// The row that stands for nobody of what was typed.
+pub(super) fn nobody(typed: Digest) -> String {
+    format!("{NOBODY}{:02}", typed.to_vec()[0] % NOBODIES)
+}
+
+/// Whether what was read as an account's is a row that stands for nobody.
+pub(super) fn is_nobody(id: &UserId) -> bool {
+    id.as_str().starts_with(NOBODY)
+}
 
 /// Counts a failure, under the row's lock so that 500 at once are 500. Nobody's costs as much: the same statements write to a
 /// row like the account's. What this one has stopped.
@@ -36,7 +48,7 @@ pub async fn count_failure(tx: &mut Tx, whose: Counted<'_>, rule: Rule, now: Uni
             "UPDATE nobodies SET failures = failures WHERE id = $1
              RETURNING failures, failures_since, locked_until, in_a_row",
             "UPDATE nobodies SET failures = $2, failures_since = $3, locked_until = $4, in_a_row = $5 WHERE id = $1",
-            format!("nobody_{:02}", typed.to_vec()[0] % NOBODIES),
+            nobody(typed),
         ),
     };
     // Written to be locked: PostgreSQL holds the row from here to the commit, SQLite has one writer.

@@ -1,6 +1,7 @@
 //! Accounts, for reading, and the one counter of failed sign-ins.
 
 use super::db::{Cells, Conn, Record, Result, Tx, corrupt};
+use super::failures;
 use crate::domain::oidc::claims::Profile;
 use crate::domain::people::factor::FactorKind;
 use crate::domain::people::lockout::{self, Counter};
@@ -9,6 +10,7 @@ use crate::domain::settings::OrgSettings;
 use crate::domain::source::Source;
 use crate::kernel::fold;
 use crate::kernel::id::{OrgId, UserId};
+use crate::kernel::secret::Digest;
 use crate::kernel::time::UnixMillis;
 
 /// An account.
@@ -168,12 +170,9 @@ impl Record for Candidate {
     }
 }
 
-/// The accounts that an identifier may mean, over all realms; at most 16, for more are ambiguous anyway.
-///
-/// # Errors
-/// The database's.
-pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
-    conn.query(
+/// What is read of a candidate, of rows `u` of accounts and `o` of their organisations.
+macro_rules! candidate {
+    () => {
         "SELECT u.id, u.kind, u.org_id, u.project_id,
            CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
            u.password, u.must_change, u.failures, u.failures_since, u.locked_until, u.in_a_row,
@@ -182,12 +181,46 @@ pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
              WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
            AND NOT EXISTS (SELECT 1 FROM memberships b
              WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE),
-           COALESCE(o.settings, '{}')
-         FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id WHERE i.name_key = $1 ORDER BY i.realm LIMIT 16",
-    )
-    .bind(key.to_owned())
-    .all()
-    .await
+           COALESCE(o.settings, '{}') "
+    };
+}
+
+/// Candidates by what identifiers `i` are asked for; where there is none, the row of nobody that is named by `$2`, so that the
+/// database does as much for a name that doesn't exist. Nobody's row says what an account without a password would.
+macro_rules! candidates_by {
+    ($which:literal) => {
+        concat!(
+            candidate!(),
+            "FROM (
+               SELECT u.id, u.kind, u.org_id, u.project_id, u.access_type, u.state, u.password, u.must_change, u.failures,
+                 u.failures_since, u.locked_until, u.in_a_row, u.password_at, i.realm
+               FROM identifiers i JOIN users u ON u.id = i.user_id WHERE ",
+            $which,
+            " UNION ALL
+               SELECT n.id, 'managed', 'nowhere', NULL, 'password', 'active', NULL, FALSE, n.failures,
+                 n.failures_since, n.locked_until, n.in_a_row, 0, ''
+               FROM nobodies n WHERE n.id = $2 AND NOT EXISTS (SELECT 1 FROM identifiers i WHERE ",
+            $which,
+            ")) u LEFT JOIN orgs o ON o.id = u.org_id ORDER BY u.realm LIMIT 16"
+        )
+    };
+}
+
+fn somebody(found: Vec<Candidate>) -> Vec<Candidate> {
+    found.into_iter().filter(|candidate| !failures::is_nobody(&candidate.id)).collect()
+}
+
+/// The accounts that an identifier may mean, over all realms; at most 16, for more are ambiguous anyway.
+///
+/// # Errors
+/// The database's.
+pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
+    conn.query(candidates_by!("i.name_key = $1"))
+        .bind(key.to_owned())
+        .bind(failures::nobody(Digest::of(key.as_bytes())))
+        .all()
+        .await
+        .map(somebody)
 }
 
 /// The accounts that an identifier may mean in an organisation: its managed user, or an own account that is a member.
@@ -195,25 +228,16 @@ pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
 /// # Errors
 /// The database's.
 pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Result<Vec<Candidate>> {
-    conn.query(
-        "SELECT u.id, u.kind, u.org_id, u.project_id,
-           CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, u.in_a_row,
-           COALESCE(u.password_at, 0),
-           EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
-             WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
-           AND NOT EXISTS (SELECT 1 FROM memberships b
-             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE),
-           COALESCE(o.settings, '{}')
-         FROM identifiers i JOIN users u ON u.id = i.user_id LEFT JOIN orgs o ON o.id = u.org_id
-         WHERE i.name_key = $1 AND (i.realm = $2 OR (i.realm = 'own' AND EXISTS
-           (SELECT 1 FROM memberships m WHERE m.user_id = u.id AND m.org_id = $2)))
-         LIMIT 16",
-    )
+    conn.query(candidates_by!(
+        "i.name_key = $1 AND (i.realm = $3 OR (i.realm = 'own' AND EXISTS
+           (SELECT 1 FROM memberships m WHERE m.user_id = i.user_id AND m.org_id = $3)))"
+    ))
     .bind(key.to_owned())
+    .bind(failures::nobody(Digest::of(key.as_bytes())))
     .bind(org.as_str().to_owned())
     .all()
     .await
+    .map(somebody)
 }
 
 /// What sign-in needs to know of the account with this id.
@@ -221,21 +245,10 @@ pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Resul
 /// # Errors
 /// The database's.
 pub async fn candidate(conn: &mut Conn, id: &UserId) -> Result<Option<Candidate>> {
-    conn.query(
-        "SELECT u.id, u.kind, u.org_id, u.project_id,
-           CASE WHEN u.access_type = 'key' OR COALESCE(o.state, 'active') <> 'active' THEN 'suspended' ELSE u.state END,
-           u.password, u.must_change, u.failures, u.failures_since, u.locked_until, u.in_a_row,
-           COALESCE(u.password_at, 0),
-           EXISTS (SELECT 1 FROM sign_ins_upstream x JOIN connections c ON c.id = x.connection_id
-             WHERE x.org_id = u.org_id AND x.stage = 'enforced' AND c.state = 'active')
-           AND NOT EXISTS (SELECT 1 FROM memberships b
-             WHERE b.user_id = u.id AND b.org_id = u.org_id AND b.break_glass = TRUE),
-           COALESCE(o.settings, '{}')
-         FROM users u LEFT JOIN orgs o ON o.id = u.org_id WHERE u.id = $1",
-    )
-    .bind(id.as_str().to_owned())
-    .optional()
-    .await
+    conn.query(concat!(candidate!(), "FROM users u LEFT JOIN orgs o ON o.id = u.org_id WHERE u.id = $1"))
+        .bind(id.as_str().to_owned())
+        .optional()
+        .await
 }
 
 /// Counts a success, with which the counter begins anew: true when it counts, false when the account was locked or left
