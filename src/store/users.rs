@@ -185,8 +185,8 @@ macro_rules! candidate {
     };
 }
 
-/// Candidates by what identifiers `i` are asked for; where there is none, the row of nobody that is named by `$2`, so that the
-/// database does as much for a name that doesn't exist. Nobody's row says what an account without a password would.
+/// Candidates by what identifiers `i` are asked for; where there is none, the account that never was which `$2` names, so that
+/// the database does as much for a name that nobody has.
 macro_rules! candidates_by {
     ($which:literal) => {
         concat!(
@@ -197,9 +197,9 @@ macro_rules! candidates_by {
                FROM identifiers i JOIN users u ON u.id = i.user_id WHERE ",
             $which,
             " UNION ALL
-               SELECT n.id, 'managed', 'nowhere', NULL, 'password', 'active', NULL, FALSE, n.failures,
-                 n.failures_since, n.locked_until, n.in_a_row, 0, ''
-               FROM nobodies n WHERE n.id = $2 AND NOT EXISTS (SELECT 1 FROM identifiers i WHERE ",
+               SELECT n.id, n.kind, n.org_id, n.project_id, n.access_type, n.state, n.password, n.must_change, n.failures,
+                 n.failures_since, n.locked_until, n.in_a_row, n.password_at, n.realm
+               FROM users n WHERE n.id = $2 AND NOT EXISTS (SELECT 1 FROM identifiers i WHERE ",
             $which,
             ")) u LEFT JOIN orgs o ON o.id = u.org_id ORDER BY u.realm LIMIT 16"
         )
@@ -217,7 +217,7 @@ fn somebody(found: Vec<Candidate>) -> Vec<Candidate> {
 pub async fn candidates(conn: &mut Conn, key: &str) -> Result<Vec<Candidate>> {
     conn.query(candidates_by!("i.name_key = $1"))
         .bind(key.to_owned())
-        .bind(failures::nobody(Digest::of(key.as_bytes())))
+        .bind(failures::nobody(Digest::of(key.as_bytes())).into_string())
         .all()
         .await
         .map(somebody)
@@ -233,7 +233,7 @@ pub async fn candidates_in_org(conn: &mut Conn, org: &OrgId, key: &str) -> Resul
            (SELECT 1 FROM memberships m WHERE m.user_id = i.user_id AND m.org_id = $3)))"
     ))
     .bind(key.to_owned())
-    .bind(failures::nobody(Digest::of(key.as_bytes())))
+    .bind(failures::nobody(Digest::of(key.as_bytes())).into_string())
     .bind(org.as_str().to_owned())
     .all()
     .await

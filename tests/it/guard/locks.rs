@@ -114,15 +114,16 @@ async fn a_hundred_in_a_row_lock_until_a_new_password_is_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guess_at_nobody_writes_to_a_row_that_stands_for_nobody_and_to_no_account() {
+async fn a_guess_at_nobody_counts_at_an_account_that_never_was_and_at_no_other() {
     on_both(async |world| {
         let user = world.org("acme").await.person("ana", PASSWORD).await;
         guess_wrong(&world, "nobody", 4).await;
         guess_wrong(&world, "somebody else", 3).await;
         let mut conn = world.conn().await;
         let rows: Vec<(String, i64)> =
-            conn.query("SELECT id, in_a_row FROM nobodies WHERE in_a_row > 0 ORDER BY id").all().await.unwrap();
+            conn.query("SELECT id, in_a_row FROM users WHERE in_a_row > 0 ORDER BY id").all().await.unwrap();
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<i64>(), 7, "{rows:?}");
+        assert!(rows.iter().all(|(id, _)| id.parse::<UserId>().is_err()), "no id of ours names them: {rows:?}");
         assert_eq!(counter(&world, &user).await, (0, 0));
     })
     .await;
